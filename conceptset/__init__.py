@@ -1,0 +1,33 @@
+"""Pixel-labelled concept sets in the Broden layout: built, validated, compared annotator by annotator."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conceptset.api import build_set, open_set, validate_set
+    from conceptset.errors import ConceptsetError
+    from conceptset.findings import Finding
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ConceptsetError": "conceptset.errors",
+    "Finding": "conceptset.findings",
+    "build_set": "conceptset.api",
+    "open_set": "conceptset.api",
+    "validate_set": "conceptset.api",
+}
+
+__all__ = ["ConceptsetError", "Finding", "__version__", "build_set", "open_set", "validate_set"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,70 @@
+"""The known annotation formats: ours and those of third parties, found by entry point.
+
+A distribution adds a format by naming an object that follows `conceptset.formats.base.Format`
+under the entry point group `conceptset.formats`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from conceptset.errors import SourceError, UsageError
+from conceptset.formats.base import Detection, Format
+
+GROUP = "conceptset.formats"
+_BUILT_IN = {"coco": "conceptset.formats.coco:FORMAT"}
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """All formats by name, sorted.
+
+    Raises:
+        UsageError: Two distributions register different formats under one name, or an entry
+            point names something that is no format.
+    """
+    values = dict(_BUILT_IN)
+    for point in entry_points(group=GROUP):
+        if values.setdefault(point.name, point.value) != point.value:
+            raise UsageError(
+                f"two installed packages register the format {point.name!r}: "
+                f"{values[point.name]} and {point.value}",
+                hint="Uninstall one of them.",
+            )
+    found: dict[str, Format] = {}
+    for name, value in sorted(values.items()):
+        module, _, attribute = value.partition(":")
+        candidate = getattr(importlib.import_module(module), attribute)
+        if not isinstance(candidate, Format):
+            raise UsageError(f"the entry point {name} = {value} is no annotation format")
+        found[name] = candidate
+    return found
+
+
+def format_named(name: str) -> Format:
+    """The format called `name`.
+
+    Raises:
+        UsageError: There is none.
+    """
+    try:
+        return formats()[name]
+    except KeyError:
+        raise UsageError(
+            f"there is no format {name!r}", hint=f"Known: {', '.join(formats())}."
+        ) from None
+
+
+def detect(path: Path) -> list[Detection]:
+    """What every format says about a file or directory, matches first.
+
+    Raises:
+        SourceError: It does not exist.
+    """
+    if not path.exists():
+        raise SourceError("does not exist", path=path)
+    found = [format_.detect(path) for format_ in formats().values()]
+    return sorted(found, key=lambda detection: (not detection.matches, detection.format))

@@ -1,0 +1,214 @@
+"""Shapes in source pixels, and run-length codes.
+
+x runs to the right, y down, the origin is the corner of the image; pixel (row i, column j) covers
+[j, j+1) x [i, i+1). Sizes are (height, width). Shapes are plain data; `conceptset.raster` fills
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+MAX_SIDE = 65_535
+MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rings:
+    """Closed outlines.
+
+    Attributes:
+        rings: Each (n, 2) float64 of x, y; closing is implicit; n >= 3.
+        rule: `union`: every ring is filled by itself (even-odd) and the rings are united.
+            `even-odd`: a pixel is in if an odd number of rings hold it, so inner rings are holes.
+    """
+
+    rings: tuple[FloatArray, ...]
+    rule: Literal["union", "even-odd"] = "union"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rle:
+    """A bitmap of the whole image as runs.
+
+    Attributes:
+        size: (height, width).
+        counts: (n,) int64 run lengths in column-major order, background first.
+    """
+
+    size: tuple[int, int]
+    counts: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedMask:
+    """The pixels of one code in a mask image on disk, decoded only when painted.
+
+    Attributes:
+        path: PNG file.
+        code: R + 256 G + 65536 B of the pixels that belong to the shape.
+        size: (height, width) the file must have.
+    """
+
+    path: Path
+    code: int
+    size: tuple[int, int]
+
+
+Geometry = Rings | Rle | CodedMask
+
+
+def ring_from(points: FloatArray) -> FloatArray | None:
+    """The ring without repeated neighbours and without an explicit closing point.
+
+    Args:
+        points: (n, 2) float64, finite.
+
+    Returns:
+        (m, 2) float64 with at least 3 distinct points, or None where there are fewer.
+
+    >>> ring_from(np.array([[0.0, 0], [2, 0], [2, 2], [0, 0]]))
+    array([[0., 0.],
+           [2., 0.],
+           [2., 2.]])
+    """
+    if len(points) == 0:
+        return None
+    moved = np.ones(len(points), dtype=bool)
+    moved[1:] = np.any(points[1:] != points[:-1], axis=1)
+    ring = points[moved]
+    if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
+        ring = ring[:-1]
+    if len(np.unique(ring, axis=0)) < 3:
+        return None
+    return np.ascontiguousarray(ring, dtype=np.float64)
+
+
+def box_ring(x: float, y: float, width: float, height: float) -> FloatArray:
+    """The outline of a box as a ring, (4, 2) float64.
+
+    >>> box_ring(1, 2, 3, 4).tolist()
+    [[1.0, 2.0], [4.0, 2.0], [4.0, 6.0], [1.0, 6.0]]
+    """
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=float)
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse sizes that no image has.
+
+    Raises:
+        ValueError: A side is below 1 or above 65,535, or there are too many pixels.
+    """
+    height, width = size
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ValueError(f"a size of {height} x {width} is outside 1..{MAX_SIDE} per side")
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"{height} x {width} pixels exceed the limit of {MAX_PIXELS}")
+
+
+def rle_from_counts(size: tuple[int, int], counts: IntArray) -> Rle:
+    """An `Rle` whose runs are known to add up.
+
+    Raises:
+        ValueError: The size is impossible, a run is negative, or the runs do not add up to it.
+    """
+    check_size(size)
+    total = size[0] * size[1]
+    if counts.size and int(counts.min()) < 0:
+        raise ValueError(f"run {int(np.argmin(counts))} is negative ({int(counts.min())})")
+    if counts.size and int(counts.max()) > total:
+        raise ValueError(f"a run of {int(counts.max())} exceeds the {total} pixels of the image")
+    if int(counts.sum()) != total:
+        raise ValueError(f"the runs add up to {int(counts.sum())}, {size[0]} x {size[1]} = {total}")
+    return Rle(size, counts)
+
+
+def decode_counts(text: str | bytes) -> IntArray:
+    """Run lengths from COCO's compressed string, (n,) int64.
+
+    Each number is written in groups of five bits, lowest first, as characters from `0` on; the
+    sixth bit says that more follow, the highest bit of the last group is the sign; from the
+    fourth number on the difference to the number two places earlier is stored.
+
+    Raises:
+        ValueError: A character outside the code, an unfinished or an over-long number.
+
+    >>> decode_counts("52203").tolist()
+    [5, 2, 2, 2, 5]
+    """
+    raw = text.encode("ascii", errors="replace") if isinstance(text, str) else text
+    code = np.frombuffer(raw, dtype=np.uint8).astype(np.int64) - 48
+    if code.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if code.min() < 0 or code.max() > 63:
+        place = int(np.argmax((code < 0) | (code > 63)))
+        raise ValueError(f"character {place} of the compressed runs is outside '0'..'o'")
+    last = (code & 32) == 0
+    if not last[-1]:
+        raise ValueError("the compressed runs break off inside a number")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    if int(lengths.max()) > 7:
+        raise ValueError(f"number {int(np.argmax(lengths > 7))} of the compressed runs is too long")
+    shift = 5 * (np.arange(code.size) - np.repeat(starts, lengths))
+    values = np.add.reduceat((code & 31) << shift, starts)
+    values[(code[ends] & 16) != 0] -= np.int64(1) << (5 * lengths[(code[ends] & 16) != 0])
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def rle_to_mask(rle: Rle) -> BoolArray:
+    """The bitmap of a run-length code, (height, width) bool.
+
+    >>> rle_to_mask(Rle((2, 2), np.array([1, 2, 1]))).tolist()
+    [[False, True], [True, False]]
+    """
+    values = np.zeros(len(rle.counts), dtype=bool)
+    values[1::2] = True
+    flat = np.repeat(values, rle.counts)
+    return np.ascontiguousarray(flat.reshape(rle.size[1], rle.size[0]).T)
+
+
+def mask_to_counts(mask: BoolArray) -> IntArray:
+    """Column-major runs of a bitmap, background first, (n,) int64; the inverse of `rle_to_mask`.
+
+    >>> mask_to_counts(np.array([[False, True], [True, False]])).tolist()
+    [1, 2, 1]
+    """
+    flat = mask.T.ravel()
+    if flat.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    edges = np.concatenate(([0], changes, [flat.size]))
+    counts = np.diff(edges)
+    return np.concatenate(([0], counts)) if flat[0] else counts
+
+
+def encode_counts(counts: IntArray) -> str:
+    """COCO's compressed string of run lengths; the inverse of `decode_counts`.
+
+    >>> encode_counts(np.array([5, 2, 2, 2, 5]))
+    '52203'
+    """
+    values = counts.astype(np.int64)
+    values[3:] -= counts[1:-2]
+    out = bytearray()
+    for value in values.tolist():
+        rest, more = value, True
+        while more:
+            group = rest & 31
+            rest >>= 5
+            more = rest != -1 if group & 16 else rest != 0
+            out.append((group | 32 if more else group) + 48)
+    return out.decode("ascii")

@@ -1,0 +1,1 @@
+"""Files: safe paths, images, tables, JSON, atomic output, work in parallel."""

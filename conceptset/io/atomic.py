@@ -1,0 +1,125 @@
+"""Output that is either whole or not there.
+
+A new directory is written under a name beside its target and renamed when everything is on disk;
+the manifest, written last, is the commit. Killed at any moment, the worst that stays behind is a
+`NAME.partial-XXXX` directory, which no reader of ours opens.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conceptset.errors import OutputError, UsageError
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that is complete or absent: beside the target, flushed, then renamed."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory's own entries to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(root: Path) -> None:
+    """Flush every file and directory below `root` to disk.
+
+    One `sync` first lets the kernel write everything in its own order; the pass over the files
+    then finds them clean and only collects errors.
+    """
+    os.sync()
+    for directory, _, names in os.walk(root):
+        for name in names:
+            handle = os.open(Path(directory, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_directory(Path(directory))
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that exists, before any work is done.
+
+    Raises:
+        UsageError: It exists and `overwrite` is not set, or its parent is a file.
+    """
+    if os.path.lexists(target) and not overwrite:
+        raise UsageError(
+            "the output exists already",
+            path=target,
+            hint="Choose another --out, or give --overwrite to replace it.",
+        )
+    for parent in target.absolute().parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise UsageError("is a file, a directory was expected", path=parent)
+            break
+
+
+@contextmanager
+def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A directory to fill, which becomes `target` when the block ends without an exception.
+
+    An old target (with `overwrite`) is renamed aside before the new one takes its place and
+    removed after that; an exception leaves it untouched.
+
+    Raises:
+        UsageError: The target exists and `overwrite` is not set.
+        OutputError: It cannot be written (rights, a full disk).
+    """
+    check_target(target, overwrite=overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-", dir=target.parent))
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", path=target) from error
+    try:
+        partial.chmod(0o755)
+        yield partial
+        sync_tree(partial)
+        old = None
+        if os.path.lexists(target):
+            old = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-old-", dir=target.parent))
+            target.rename(old / target.name)
+        try:
+            partial.rename(target)
+        except OSError:
+            if old is not None:
+                (old / target.name).rename(target)
+                old.rmdir()
+            raise
+        sync_directory(target.parent)
+        if old is not None:
+            shutil.rmtree(old)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})",
+            path=error.filename or target,
+            hint="Nothing was changed; free space or choose another --out, and run again.",
+        ) from error
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

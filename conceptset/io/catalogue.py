@@ -1,0 +1,145 @@
+"""The photographs below an image root: found by the names that annotations use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from conceptset.errors import ImageError, UnsafeError, UsageError
+from conceptset.io.images import SUFFIXES, ImageHeader, read_header
+from conceptset.io.paths import relative_name, resolve_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """One photograph on disk.
+
+    Attributes:
+        key: Path below the root, forward slashes, as on disk.
+        root: The image root.
+        header: What the file says of itself.
+    """
+
+    key: str
+    root: Path
+    header: ImageHeader
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.root / self.key
+
+
+Lookup = Literal["missing", "ambiguous"]
+
+
+class ImageCatalogue:
+    """Finds photographs below one root.
+
+    A name is looked up as the path it is; else by its last component, if only one photograph has
+    that; differences of Unicode normalisation are bridged. Files are listed once, headers read
+    when asked for.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise UsageError(
+                "is no directory of images", path=root, hint="Give the folder with --images DIR."
+            )
+        self.root = root
+        self._headers: dict[str, Photograph] = {}
+        self._by_name: dict[str, list[str]] | None = None
+
+    def _names(self) -> dict[str, list[str]]:
+        if self._by_name is None:
+            table: dict[str, list[str]] = {}
+            for directory, folders, names in os.walk(self.root):
+                folders.sort()
+                for name in sorted(names):
+                    if name.lower().endswith(SUFFIXES):
+                        key = Path(directory, name).relative_to(self.root).as_posix()
+                        table.setdefault(unicodedata.normalize("NFC", name), []).append(key)
+            self._by_name = table
+        return self._by_name
+
+    def locate(self, name: str) -> str | Lookup:
+        """The key of the photograph an annotation calls `name`, or why there is none.
+
+        Raises:
+            UnsafeError: The name leads out of the root.
+        """
+        relative = relative_name(name)
+        if resolve_inside(self.root, relative).is_file():
+            return relative
+        last = unicodedata.normalize("NFC", PurePosixPath(relative).name)
+        keys = self._names().get(last, [])
+        if len(keys) > 1:
+            tail = unicodedata.normalize("NFC", relative)
+            keys = [key for key in keys if unicodedata.normalize("NFC", key).endswith(tail)] or keys
+        if len(keys) == 1:
+            resolve_inside(self.root, keys[0])
+            return keys[0]
+        return "ambiguous" if keys else "missing"
+
+    def find(self, name: str) -> Photograph:
+        """The photograph an annotation calls `name`.
+
+        Raises:
+            ImageError: Missing, ambiguous, or its header cannot be read.
+            UnsafeError: The name leads out of the root, or the header announces a bomb.
+        """
+        key = self.locate(name)
+        if key == "missing":
+            raise ImageError(
+                "the image does not exist",
+                path=name,
+                hint=f"It was looked for below {self.root.name or self.root}/, also by its last "
+                "name alone. Give its folder with --images DIR.",
+            )
+        if key == "ambiguous":
+            raise ImageError(
+                "several images below the image folder have this name",
+                path=name,
+                hint="Name the image with its folder, or give a narrower --images DIR.",
+            )
+        if key not in self._headers:
+            self._headers[key] = Photograph(key, self.root, read_header(self.root / key))
+        return self._headers[key]
+
+
+def guess_root(names: Sequence[str], candidates: Sequence[Path]) -> Path | None:
+    """The candidate below which most of `names` exist as paths; the first wins a tie.
+
+    None if no candidate has any of them.
+    """
+    best: tuple[int, Path | None] = (0, None)
+    for candidate in candidates:
+        if not candidate.is_dir():
+            continue
+        found = 0
+        for name in names:
+            try:
+                found += resolve_inside(candidate, name).is_file()
+            except UnsafeError:
+                continue
+        if found > best[0]:
+            best = (found, candidate)
+    return best[1]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})", path=path) from error

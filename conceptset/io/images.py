@@ -1,0 +1,161 @@
+"""Photographs and masks: headers, decoding and encoding, with limits on what is trusted."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from conceptset.errors import ImageError, UnsafeError
+from conceptset.geometry import MAX_PIXELS, BoolArray, IntArray
+from conceptset.records import Frame
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif",
+)  # fmt: skip
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What a file says of itself before it is decoded.
+
+    Attributes:
+        format: Pillow's name: JPEG, PNG, ...
+        mode: Pillow's mode: RGB, L, P, ...
+        size: (height, width) as stored.
+        orientation: EXIF orientation 1..8; 1 where absent.
+    """
+
+    format: str
+    mode: str
+    size: tuple[int, int]
+    orientation: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(height, width) after EXIF rotation."""
+        return self.size if self.orientation < 5 else (self.size[1], self.size[0])
+
+
+@contextmanager
+def _opened(
+    source: str | Path | bytes, *, name: str | Path, formats: tuple[str, ...] = FORMATS
+) -> Iterator[Image.Image]:
+    """An image whose header passed the limits; every failure becomes one of our errors."""
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+            with Image.open(stream, formats=formats) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                yield image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnsafeError(
+            f"the header announces more than {MAX_PIXELS} pixels",
+            path=name,
+            hint="Refused as a decompression bomb; reduce the image first.",
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"is not an image of a known format ({', '.join(formats)})", path=name
+        ) from error
+    except FileNotFoundError as error:
+        raise ImageError("the image does not exist", path=name) from error
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, OverflowError) as error:
+        raise ImageError(
+            f"cannot be decoded ({type(error).__name__}: {error})",
+            path=name,
+            hint="The file is broken or cut short; copy it again from its origin.",
+        ) from error
+
+
+def read_header(path: Path, *, data: bytes | None = None) -> ImageHeader:
+    """Format, mode, size and orientation, without decoding pixels.
+
+    Args:
+        path: The file; named in errors.
+        data: The bytes, where they were read already.
+    """
+    with _opened(path if data is None else data, name=path) as image:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        return ImageHeader(
+            format=image.format or "",
+            mode=image.mode,
+            size=(image.height, image.width),
+            orientation=orientation if orientation in range(1, 9) else 1,
+        )
+
+
+def decode_rgb(path: Path, *, frame: Frame, data: bytes | None = None) -> Image.Image:
+    """The photograph as an RGB image, as stored or turned upright.
+
+    Transparent pixels are laid over black, 16-bit grey is brought to 8 bit.
+    """
+    with _opened(path if data is None else data, name=path) as image:
+        image.load()
+        turned = ImageOps.exif_transpose(image) if frame == "upright" else image
+        if turned.mode.startswith("I;16"):
+            turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+        if "transparency" in turned.info or turned.mode in ("RGBA", "LA", "PA"):
+            rgba = turned.convert("RGBA")
+            turned = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        return turned.convert("RGB")
+
+
+def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:
+    """The codes of a mask image, (height, width) int64: R + 256 G + 65536 B, or the palette index.
+
+    Raises:
+        ImageError: Not a PNG, broken, or a mode that holds no codes.
+    """
+    with _opened(path if data is None else data, name=path, formats=("PNG",)) as image:
+        image.load()
+        if image.mode in ("P", "L", "1"):
+            return np.asarray(image).astype(np.int64)
+        if image.mode in ("RGB", "RGBA"):
+            pixels = np.asarray(image.convert("RGB")).astype(np.int64)
+            return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
+        raise ImageError(f"has mode {image.mode}; RGB, grey or palette was expected", path=path)
+
+
+def encode_photograph(image: Image.Image, kind: Literal["jpg", "png"]) -> bytes:
+    """The bytes of a stored photograph: JPEG of quality 95 without chroma subsampling, or PNG."""
+    stream = io.BytesIO()
+    if kind == "jpg":
+        image.save(stream, "JPEG", quality=95, subsampling=0)
+    else:
+        image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def encode_label_map(labels: NDArray[np.integer]) -> bytes:
+    """The PNG of a label map: RGB with label = R + 256 G and B = 0.
+
+    Args:
+        labels: (height, width), 0..32767; 0 is unlabelled.
+    """
+    pixels = np.zeros((*labels.shape, 3), dtype=np.uint8)
+    pixels[..., 0] = labels & 255
+    pixels[..., 1] = labels >> 8
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=6)
+    return stream.getvalue()
+
+
+def encode_flags(flags: BoolArray) -> bytes:
+    """The PNG of a mask of flags: mode L, 255 = yes."""
+    stream = io.BytesIO()
+    Image.fromarray(np.where(flags, np.uint8(255), np.uint8(0))).save(stream, "PNG")
+    return stream.getvalue()

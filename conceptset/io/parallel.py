@@ -1,0 +1,66 @@
+"""The same function over many items, on all cores, results in order, memory bounded."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from conceptset.errors import ConceptsetError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHUNK = 8  # items per message: large enough to hide the pipe, small enough to share the work
+
+
+def usable_cores() -> int:
+    """Cores this process may run on (at least 1)."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def _run_chunk(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result]:
+    return [function(item) for item in chunk]
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
+) -> Iterator[Result]:
+    """`map(function, items)` on `jobs` processes, in order.
+
+    At most a few chunks per process are in flight, so neither items nor results pile up. With one
+    job everything runs in this process. `function` and its items are pickled: a module-level
+    function or a `functools.partial` of one.
+
+    Raises:
+        ConceptsetError: A worker process was killed (usually for memory).
+    """
+    if jobs <= 1:
+        yield from map(function, items)
+        return
+    rest = iter(items)
+    pending: deque[Future[list[Result]]] = deque()
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    try:
+        while True:
+            while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, _CHUNK))):
+                pending.append(pool.submit(_run_chunk, function, chunk))
+            if not pending:
+                break
+            yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise ConceptsetError(
+            "a worker process was killed, probably because memory ran out",
+            hint="Run again with fewer --jobs.",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,184 @@
+"""CSV and JSON text: read under limits with line numbers, written the same way every time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conceptset.errors import SourceError, UnsafeError
+
+MAX_TABLE_BYTES = 2 << 30
+MAX_JSON_BYTES = 1 << 30
+MAX_CELL = 1 << 20
+MAX_JSON_DEPTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file as text.
+
+    Attributes:
+        path: The file.
+        header: Column names.
+        rows: Cells per row; a row may have too few or too many.
+        lines: The line of the file (from 1) that each row begins on.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+
+    def records(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """(line, cells by column) of every row that has as many cells as the header."""
+        for line, row in zip(self.lines, self.rows, strict=True):
+            if len(row) == len(self.header):
+                yield line, dict(zip(self.header, row, strict=True))
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """The whole file.
+
+    Raises:
+        SourceError: It cannot be read.
+        UnsafeError: It is larger than `limit` bytes.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise UnsafeError(f"holds {size:,} bytes, at most {limit:,} are read", path=path)
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot be read ({error.strerror})", path=path) from error
+
+
+def read_table(path: Path) -> Table:
+    """A CSV file; no judgement on its content.
+
+    Raises:
+        SourceError: It cannot be read, is not UTF-8, or is no CSV (NUL, a cell over 1 MiB).
+    """
+    data = read_bytes(path, MAX_TABLE_BYTES)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SourceError("is not UTF-8 text", path=path, pointer=f"line {line}") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[str, ...]] = []
+    lines: list[int] = []
+    previous = csv.field_size_limit(MAX_CELL)
+    try:
+        begin = 1
+        for row in reader:
+            if row:
+                rows.append(tuple(row))
+                lines.append(begin)
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise SourceError(
+            f"is no valid CSV ({error})", path=path, pointer=f"line {reader.line_num}"
+        ) from error
+    finally:
+        csv.field_size_limit(previous)
+    if not rows:
+        raise SourceError("is empty, a header line was expected", path=path)
+    return Table(path, rows[0], tuple(rows[1:]), tuple(lines[1:]))
+
+
+def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    r"""The bytes of a CSV: UTF-8, `\n`, quoted only where needed; floats by `repr`.
+
+    >>> format_table(["a", "b"], [[1, "x,y"], [0.5, ""]])
+    b'a,b\n1,"x,y"\n0.5,\n'
+    """
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue().encode("utf-8")
+
+
+def fixed(value: float) -> str:
+    """Fixed point with nine decimals, as peers of the layout read it; never an exponent.
+
+    >>> fixed(9e-05)
+    '0.000090000'
+    """
+    return f"{value:.9f}"
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 40:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:80]!r} occurs twice in one object")
+    return result
+
+
+def parse_json(data: bytes, *, path: Path) -> Any:
+    """A JSON document; NaN, infinities, repeated keys and endless nesting are refused.
+
+    Raises:
+        SourceError: It is no JSON; the message has line and column.
+    """
+    try:
+        return json.loads(
+            data.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_bounded_int,
+            object_pairs_hook=_unique_keys,
+        )
+    except UnicodeDecodeError as error:
+        raise SourceError("is not UTF-8 text", path=path, pointer=f"byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise SourceError(
+            f"is no valid JSON ({error.msg})",
+            path=path,
+            pointer=f"line {error.lineno} column {error.colno}",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise SourceError(f"is refused as JSON: {reason}", path=path) from error
+
+
+def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
+    """The JSON document in a file; see `parse_json`."""
+    return parse_json(read_bytes(path, limit), path=path)
+
+
+def format_json(value: object) -> bytes:
+    """The bytes of a JSON file: two spaces, sorted keys, UTF-8, a final newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

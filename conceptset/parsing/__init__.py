@@ -1,0 +1,1 @@
+"""What several annotation formats share."""

@@ -1,0 +1,88 @@
+"""What flows from readers to label maps: one record per image, with who drew what and where it stood.
+
+Every reader yields `ImageRecord`; nothing behind the readers knows a file format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from conceptset.geometry import Geometry
+
+
+class Person(NamedTuple):
+    """Who drew: a name, and which of this person's sessions (from 1)."""
+
+    name: str
+    session: int = 1
+
+    def __str__(self) -> str:
+        return self.name if self.session == 1 else f"{self.name}#{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something stood in the annotations.
+
+    Attributes:
+        file: The file, relative to what the user named.
+        pointer: Place inside it: a JSON pointer, an XPath, a row.
+    """
+
+    file: str
+    pointer: str
+
+
+RegionKind = Literal["region", "ignore", "box", "tag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One drawn or stated thing.
+
+    Attributes:
+        name: What it was called, verbatim but stripped.
+        kind: `region` has area. `ignore` has area and a name but is no single object (a crowd):
+            painted in maps, left out of counts. `box` is a frame without an outline, painted only
+            if asked for. `tag` holds for the whole image.
+        geometry: Its shape in source pixels; None exactly for tags.
+        person: Who drew it; None if the file does not say.
+        origin: Where it stood.
+        z_order: The tool's own painting order; later on top.
+        part_of: Index into the record's `regions` of the whole this is a part of.
+    """
+
+    name: str
+    kind: RegionKind
+    geometry: Geometry | None
+    person: Person | None
+    origin: Origin
+    z_order: int = 0
+    part_of: int | None = None
+
+
+Frame = Literal["stored", "upright"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image as one file lists it.
+
+    Attributes:
+        image: Key of the image in the catalogue that the reader was given.
+        size: (height, width) the coordinates refer to, source pixels.
+        frame: Whether coordinates refer to the raster as stored or as turned upright by EXIF.
+        workers: Who the file says worked on it, with or without drawing anything.
+        regions: What was drawn, in document order.
+        origin: Where the image is listed.
+        file_person: Who the file as a whole names; the weakest statement of all.
+    """
+
+    image: str
+    size: tuple[int, int]
+    frame: Frame
+    workers: tuple[Person, ...]
+    regions: tuple[Region, ...]
+    origin: Origin
+    file_person: Person | None = None

@@ -65,9 +65,9 @@ def fill_ring(
         (x0, y0), (x1, y1) = upper[edge].T, lower[edge].T
         crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
         column = np.clip(np.ceil(crossing - 0.5), left, left + width).astype(np.int64) - left
-        toggles += np.bincount(
-            (row - top) * (width + 1) + column, minlength=toggles.size
-        ).reshape(toggles.shape)
+        toggles += np.bincount((row - top) * (width + 1) + column, minlength=toggles.size).reshape(
+            toggles.shape
+        )
     inside: BoolArray = (np.cumsum(toggles[:, :width], axis=1) & 1).astype(bool)
     return inside
 
@@ -103,7 +103,7 @@ def fill_rings(shape: Rings, size: tuple[int, int]) -> BoolArray:
 
 
 @lru_cache(maxsize=2)
-def _codes(path: str, mtime: int) -> IntArray:  # noqa: ARG001 - a rewritten file is another file
+def _codes(path: str, mtime: int) -> IntArray:  # a rewritten file is another
     return read_codes(path)
 
 
@@ -136,5 +136,6 @@ def rasterize(geometry: Geometry, size: tuple[int, int]) -> BoolArray:
                 path=geometry.path,
                 hint="The mask must have the size of its image.",
             )
-        return codes == geometry.code
+        chosen: BoolArray = codes == geometry.code
+        return chosen
     return rle_to_mask(geometry)

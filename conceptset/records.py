@@ -1,4 +1,4 @@
-"""What flows from readers to label maps: one record per image, with who drew what and where it stood.
+"""What flows from readers to label maps: one record per image, with who drew what and where.
 
 Every reader yields `ImageRecord`; nothing behind the readers knows a file format.
 """

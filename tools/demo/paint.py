@@ -70,8 +70,8 @@ class Canvas:
         self.rng = rng
         self.size = size
         fine = size * FINE
-        self.rgb = np.zeros((fine, fine, 3), dtype=np.uint8)
-        self.ids = np.zeros((fine, fine), dtype=np.uint8)
+        self.rgb = Image.new("RGB", (fine, fine))
+        self.ids = Image.new("L", (fine, fine))
         self.light = float(rng.uniform(-0.3, 0.3))
 
     def fill(
@@ -93,29 +93,26 @@ class Canvas:
         if width <= 0 or height <= 0:
             return
         mask = Image.new("L", (width, height))
-        ImageDraw.Draw(mask).polygon([(x, y) for x, y in fine - low], fill=1)
-        v, u = np.nonzero(np.asarray(mask))
-        v32, u32 = v.astype(np.float32), u.astype(np.float32)
-        shade = np.float32(1.1) - np.float32(0.28 / height) * v32
-        shade += np.float32(self.light) * (u32 / np.float32(width) - np.float32(0.5))
-        paint = np.broadcast_to(rgb, (v.size, 3))
+        ImageDraw.Draw(mask).polygon([(x, y) for x, y in fine - low], fill=255)
+        paint = np.broadcast_to(rgb.astype(np.uint16), (height, width, 3))
+        v, u = (np.arange(n, dtype=np.float32) for n in (height, width))
         if texture:
-            inked = pattern(texture, u32 / (period * FINE), v32 / (period * FINE))
-            paint = np.where(inked[:, None], second_shade(rgb), rgb)
-        window = (v + low[1], u + low[0])
-        self.rgb[window] = np.clip(paint * shade[:, None], 0, 255).astype(np.uint8)
-        self.ids[window] = number
+            inked = pattern(texture, u / (period * FINE), v[:, None] / (period * FINE))
+            shades = np.stack([rgb, second_shade(rgb)]).astype(np.uint16)
+            paint = shades[np.broadcast_to(inked, (height, width)).view(np.uint8)]
+        down, across = 1.1 - 0.28 * v / height, self.light * (u / width - 0.5)
+        shade = (128 * (down[:, None] + across)).astype(np.uint16)
+        lit = np.minimum((paint * shade[..., None]) >> 7, 255).astype(np.uint8)
+        self.rgb.paste(Image.fromarray(lit), (int(low[0]), int(low[1])), mask)
+        self.ids.paste(number, (int(low[0]), int(low[1])), mask)
 
     def shadow(self, x: float, y: float, width: float) -> None:
         """Darken the ground under a thing that stands at (x, y)."""
-        reach = np.array([width * 1.2, width * 0.28]) * FINE
-        middle = np.array([x, y]) * FINE
-        left, top = np.clip(middle - reach, 0, None).astype(int)
-        right, bottom = np.clip(middle + reach, 0, self.size * FINE).astype(int)
-        v, u = np.ogrid[top:bottom, left:right]
-        far = ((u - middle[0]) / reach[0]) ** 2 + ((v - middle[1]) / reach[1]) ** 2
-        kept = (1 - 0.4 * np.exp(-far * 6)).astype(np.float32)[..., None]
-        self.rgb[top:bottom, left:right] = self.rgb[top:bottom, left:right] * kept
+        reach = (np.array([width * 0.75, width * 0.18]) * FINE).astype(int)
+        u, v = (np.linspace(-1, 1, 2 * n) ** 2 for n in reach)
+        dark = np.clip(110 * np.outer(1 - v, 1 - u) ** 2, 0, 255).astype(np.uint8)
+        corner = (np.array([x, y]) * FINE).astype(int) - reach
+        self.rgb.paste((0, 0, 0), (int(corner[0]), int(corner[1])), Image.fromarray(dark))
 
     def develop(self, relief: Pixels) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """The (size, size, 3) picture and the (size, size) map of shape numbers.
@@ -124,8 +121,8 @@ class Canvas:
         the shapes 0 and 1, sky and ground.
         """
         n = self.size
-        rgb = np.asarray(Image.fromarray(self.rgb).reduce(FINE), dtype=np.float32)
-        seen = self.ids[1::FINE, 1::FINE]
+        rgb = np.asarray(self.rgb.reduce(FINE), dtype=np.float32)
+        seen = np.asarray(self.ids)[1::FINE, 1::FINE]
         light = np.float32(self.rng.uniform(0.82, 1.1)) * (1 + 0.08 * waves(self.rng, n, 3))
         for number in (0, 1):
             light = np.where(seen == number, light * (1 + relief[number]), light)

@@ -53,7 +53,9 @@ class ConceptsetError(Exception):
         if self.pointer:
             place = f"{place} {printable(self.pointer)}" if place else printable(self.pointer)
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text} {self.hint}" if self.hint else text
+        if not self.hint:
+            return text
+        return f"{text}{'' if text.endswith('.') else '.'} {self.hint}"
 
 
 class UsageError(ConceptsetError):
@@ -83,7 +85,7 @@ class AnnotationError(SourceError):
         self,
         message: str,
         *,
-        code: str,
+        code: str = "",
         path: str | Path | None = None,
         pointer: str | None = None,
         hint: str | None = None,

@@ -145,7 +145,7 @@ def decode_counts(text: str | bytes) -> IntArray:
     >>> decode_counts("52203").tolist()
     [5, 2, 2, 2, 5]
     """
-    raw = text.encode("ascii", errors="replace") if isinstance(text, str) else text
+    raw = text.encode("utf-8", errors="surrogatepass") if isinstance(text, str) else text
     code = np.frombuffer(raw, dtype=np.uint8).astype(np.int64) - 48
     if code.size == 0:
         return np.zeros(0, dtype=np.int64)

@@ -114,6 +114,30 @@ def decode_rgb(path: Path, *, frame: Frame, data: bytes | None = None) -> Image.
         return turned.convert("RGB")
 
 
+def decode_stored(
+    path: Path, *, data: bytes | None = None
+) -> tuple[ImageHeader, NDArray[np.generic]]:
+    """Header and pixels exactly as stored: no turning, no change of mode.
+
+    Args:
+        path: The file; named in errors.
+        data: The bytes, where they were read already.
+
+    Returns:
+        The header, and (height, width) or (height, width, channels) pixels in the file's own mode.
+    """
+    with _opened(path if data is None else data, name=path) as image:
+        image.load()
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        header = ImageHeader(
+            format=image.format or "",
+            mode=image.mode,
+            size=(image.height, image.width),
+            orientation=orientation if orientation in range(1, 9) else 1,
+        )
+        return header, np.asarray(image)
+
+
 def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:
     """The codes of a mask image, (height, width) int64: R + 256 G + 65536 B, or the palette index.
 

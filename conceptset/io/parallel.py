@@ -60,7 +60,8 @@ def ordered_map(
     except BrokenProcessPool as error:
         raise ConceptsetError(
             "a worker process was killed, probably because memory ran out",
-            hint="Run again with fewer --jobs.",
+            hint="Run again with fewer --jobs. (A script that calls this with several jobs "
+            "needs an 'if __name__ == \"__main__\":' guard.)",
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

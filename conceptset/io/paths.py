@@ -28,10 +28,12 @@ def relative_name(name: str) -> str:
     >>> relative_name("a\\b.jpg"), relative_name("./a//b.jpg")
     ('a/b.jpg', 'a/b.jpg')
     """
-    if not name or "\x00" in name or len(name) > 4096:
+    if not name or "\x00" in name or len(name) > 2048:
         raise UnsafeError("the name is empty, too long or holds a NUL character", pointer=name[:80])
-    if any(unicodedata.category(c) == "Cc" for c in name):
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise UnsafeError("the name holds control characters", pointer=name)
+    if any(len(part.encode()) > 255 for part in re.split(r"[\\/]", name)):
+        raise UnsafeError("a part of the name is longer than any file name", pointer=name[:80])
     windows = PureWindowsPath(name)
     if windows.drive or windows.root or PurePosixPath(name).is_absolute() or "://" in name:
         raise UnsafeError(

@@ -141,8 +141,14 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def parse_json(data: bytes, *, path: Path) -> Any:
+def parse_json(data: bytes, *, path: Path, allow_nan: bool = False) -> Any:  # noqa: ANN401
     """A JSON document; NaN, infinities, repeated keys and endless nesting are refused.
+
+    Args:
+        data: The bytes of the file.
+        path: The file; named in errors.
+        allow_nan: Let NaN, infinities and numbers too large for a float pass, where one bad number
+            must not cost the whole file. The caller then looks at every number it uses.
 
     Raises:
         SourceError: It is no JSON; the message has line and column.
@@ -150,8 +156,8 @@ def parse_json(data: bytes, *, path: Path) -> Any:
     try:
         return json.loads(
             data.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_constant=float if allow_nan else _refuse_constant,
+            parse_float=float if allow_nan else _finite,
             parse_int=_bounded_int,
             object_pairs_hook=_unique_keys,
         )
@@ -168,9 +174,9 @@ def parse_json(data: bytes, *, path: Path) -> Any:
         raise SourceError(f"is refused as JSON: {reason}", path=path) from error
 
 
-def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
+def read_json(path: Path, limit: int = MAX_JSON_BYTES, *, allow_nan: bool = False) -> Any:  # noqa: ANN401
     """The JSON document in a file; see `parse_json`."""
-    return parse_json(read_bytes(path, limit), path=path)
+    return parse_json(read_bytes(path, limit), path=path, allow_nan=allow_nan)
 
 
 def format_json(value: object) -> bytes:

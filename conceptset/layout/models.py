@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-
 MAX_LABEL = 32_767  # a peer keeps label numbers in 16 bits with a sign
 
 Number = Annotated[int, Field(ge=1, le=MAX_LABEL)]

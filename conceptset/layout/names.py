@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from conceptset.errors import LayoutError
+from conceptset.io.paths import unique_slugs
 from conceptset.layout.models import (
     AnnotatorRow,
     CategoryLabelRow,
@@ -14,6 +14,8 @@ from conceptset.layout.models import (
     LabelRow,
     Row,
 )
+from conceptset.taxonomy import FIXED_COLUMNS as _FIXED_COLUMNS
+from conceptset.taxonomy import category_problem
 
 MANIFEST = "conceptset.json"
 INDEX = "index.csv"
@@ -26,10 +28,8 @@ IMAGE_FOLDER = "images"
 ANNOTATOR_FOLDER = "annotators"
 CONSENSUS_FOLDER = "consensus"
 
-FIXED_COLUMNS = ("image", "split", "ih", "iw", "sh", "sw")
+FIXED_COLUMNS = _FIXED_COLUMNS
 RESERVED_SOURCES = (ANNOTATOR_FOLDER, CONSENSUS_FOLDER)
-RESERVED_CATEGORIES = re.compile(r"(^|_)(ignore|undecided)$|^(ignore|undecided)")
-CATEGORY_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CATEGORY_ORDER = ("color", "object", "part", "material", "scene", "texture")
 
 _TABLES: dict[str, type[Row]] = {
@@ -65,13 +65,9 @@ def check_category(name: str) -> None:
     Raises:
         LayoutError: Not `[a-z][a-z0-9_]*`, one of the fixed columns, or reserved.
     """
-    if not CATEGORY_NAME.fullmatch(name):
-        raise LayoutError(
-            f"the category {name!r} is no column name, lower-case letters, digits and _ were "
-            "expected, a letter first"
-        )
-    if name in FIXED_COLUMNS or RESERVED_CATEGORIES.search(name):
-        raise LayoutError(f"the category name {name!r} is reserved")
+    problem = category_problem(name)
+    if problem:
+        raise LayoutError(problem)
 
 
 def in_order(categories: Iterable[str]) -> list[str]:
@@ -114,6 +110,15 @@ def ignore_mask(source: str, stem: str, category: str, directory: str) -> str:
 def undecided_mask(source: str, stem: str, category: str) -> str:
     """The mask of pixels without consensus, relative to images/."""
     return f"{CONSENSUS_FOLDER}/{source}/{stem}_{category}_undecided.png"
+
+
+def annotator_directories(people: Iterable[str]) -> list[str]:
+    """A safe, unique directory for each annotator (and session, `NAME#2`), in order.
+
+    >>> annotator_directories(["", "Ada", "ada", "Ada#2"])
+    ['unnamed', 'Ada', 'ada-2', 'Ada-2-2']
+    """
+    return unique_slugs(people, fallback="unnamed")
 
 
 def annotator_file(directory: str, table: str) -> str:

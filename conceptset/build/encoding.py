@@ -1,0 +1,230 @@
+"""Second pass over the images: provisional maps become numbered label maps, cells and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.build.consensus import majority, majority_tags
+from conceptset.build.rendering import Painted
+from conceptset.build.vocabulary import Vocabulary
+from conceptset.geometry import BoolArray
+from conceptset.io.images import encode_flags, encode_label_map
+from conceptset.io.tables import digest
+from conceptset.layout import names
+from conceptset.records import Person
+
+ROOT = -1  # the scope of the root index; people are scopes 0, 1, ...
+
+Planes = dict[tuple[str, int], NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeTask:
+    """One image to encode.
+
+    Attributes:
+        painted: Its provisional maps.
+        source: Slug of its image root.
+        stem: Its stem in the set.
+    """
+
+    painted: Painted
+    source: str
+    stem: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeSettings:
+    """What all images share; sent to the workers.
+
+    Attributes:
+        folder: images/ of the set being written.
+        vocabulary: The numbers.
+        people: Everybody, by index.
+        directories: Their directories, by index.
+        consensus: `majority`, or the name of the annotator whose labels are the root's.
+    """
+
+    folder: Path
+    vocabulary: Vocabulary
+    people: tuple[Person, ...]
+    directories: tuple[str, ...]
+    consensus: str
+
+
+@dataclass(slots=True)
+class Scope:
+    """One image as one index sees it: the root's or one person's.
+
+    Attributes:
+        cells: Text of the cell by category.
+        pixels: Pixels by (number, category); a whole-image label counts all of them.
+    """
+
+    cells: dict[str, str] = field(default_factory=dict)
+    pixels: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Encoded:
+    """What the second pass knows of one image.
+
+    Attributes:
+        scopes: By person, and `ROOT`.
+        map_digests: (path relative to images/, SHA-256) of every map and mask written.
+        undecided: Pixels without consensus, summed over categories.
+        decided: Pixels that were put to the vote, summed over categories.
+    """
+
+    scopes: dict[int, Scope] = field(default_factory=dict)
+    map_digests: list[tuple[str, str]] = field(default_factory=list)
+    undecided: int = 0
+    decided: int = 0
+
+
+def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
+    """Write all maps of one image."""
+    result = Encoded()
+    painted = task.painted
+    alone = len(settings.people) == 1
+    numbered = _numbered(painted, settings.vocabulary)
+    ignores = dict(zip(painted.ignore_keys, painted.open_ignores(), strict=True))
+    for person in painted.people:
+        planes = {key[1:]: labels for key, labels in numbered.items() if key[0] == person}
+        tags = _tags(painted, settings.vocabulary, person)
+        directory = None if alone else settings.directories[person]
+        scope = _write_scope(result, settings, task, planes, tags, directory)
+        result.scopes[person] = scope
+        if alone:
+            result.scopes[ROOT] = scope
+    for (person, category), flags in ignores.items():
+        name = names.ignore_mask(task.source, task.stem, category, settings.directories[person])
+        _write(result, settings.folder, name, encode_flags(flags))
+    if not alone:
+        _write_consensus(result, settings, task, numbered, ignores)
+    return result
+
+
+def _numbered(
+    painted: Painted, vocabulary: Vocabulary
+) -> dict[tuple[int, str, int], NDArray[np.int32]]:
+    """Maps with label numbers; a label in several categories stays in its primary one.
+
+    A label in two maps at one pixel would count twice in every peer's program, so a person's
+    second copy is cleared where the first one has it too.
+    """
+    stack: NDArray[np.int32] = vocabulary.numbers[painted.open_maps()]
+    result = dict(zip(painted.keys, stack, strict=True))
+    for number in vocabulary.shared & set(np.unique(stack).tolist()):
+        for person in painted.people:
+            own = [key for key in painted.keys if key[0] == person]
+            home = vocabulary.primary[number]
+            own.sort(key=lambda key: (key[1] != home, key[1], key[2]))
+            taken = np.zeros(painted.size, dtype=bool)
+            for key in own:
+                here = result[key] == number
+                result[key] = np.where(here & taken, 0, result[key]).astype(np.int32)
+                taken |= here
+    return result
+
+
+def _tags(painted: Painted, vocabulary: Vocabulary, person: int) -> dict[str, list[int]]:
+    tags: dict[str, list[int]] = {}
+    for owner, category, identifier in painted.tags:
+        number = int(vocabulary.numbers[identifier])
+        if owner == person and number:
+            tags.setdefault(category, []).append(number)
+    return tags
+
+
+def _write_scope(
+    result: Encoded,
+    settings: EncodeSettings,
+    task: EncodeTask,
+    planes: Planes,
+    tags: Mapping[str, Sequence[int]],
+    directory: str | None,
+) -> Scope:
+    """Write the maps of one scope; cells name the dominant map first."""
+    scope = Scope()
+    size = task.painted.size
+    for category in settings.vocabulary.categories:
+        maps = [
+            labels for key, labels in sorted(planes.items()) if key[0] == category and labels.any()
+        ]
+        entries: list[tuple[int, str]] = []
+        for place, labels in enumerate(maps, start=1):
+            plane = None if len(maps) == 1 else place
+            name = names.label_map(
+                task.source, task.stem, category, plane=plane, directory=directory
+            )
+            _write(result, settings.folder, name, encode_label_map(labels))
+            entries.append((-int(np.count_nonzero(labels)), name))
+            counts = np.bincount(labels.ravel())
+            for number in np.flatnonzero(counts).tolist():
+                if number == 0:
+                    continue
+                key = (number, category)
+                scope.pixels[key] = scope.pixels.get(key, 0) + int(counts[number])
+        whole = sorted(tags.get(category, ()))
+        for number in whole:
+            scope.pixels[(number, category)] = size[0] * size[1]
+        cell = [name for _, name in sorted(entries)] + [str(number) for number in whole]
+        if cell:
+            scope.cells[category] = ";".join(cell)
+    return scope
+
+
+def _write_consensus(
+    result: Encoded,
+    settings: EncodeSettings,
+    task: EncodeTask,
+    numbered: Mapping[tuple[int, str, int], NDArray[np.int32]],
+    ignores: Mapping[tuple[int, str], BoolArray],
+) -> None:
+    """The root's maps: what the voters agree on; without a voter the image is not in the root."""
+    painted = task.painted
+    voters = _voters(painted.people, settings)
+    if not voters:
+        return
+    empty = np.zeros(painted.size, dtype=np.int32)
+    silent = np.zeros(painted.size, dtype=bool)
+    planes: Planes = {}
+    unclear: dict[str, BoolArray] = {}
+    for category, plane in sorted({key[1:] for key in painted.keys}):
+        votes = np.stack([numbered.get((voter, category, plane), empty) for voter in voters])
+        abstained = np.stack([ignores.get((voter, category), silent) for voter in voters])
+        planes[category, plane], undecided = majority(votes, abstained)
+        unclear[category] = unclear.get(category, silent) | undecided
+    for category, undecided in sorted(unclear.items()):
+        result.undecided += int(undecided.sum())
+        result.decided += undecided.size
+        if undecided.any():
+            name = names.undecided_mask(task.source, task.stem, category)
+            _write(result, settings.folder, name, encode_flags(undecided))
+    own = {voter: _tags(painted, settings.vocabulary, voter) for voter in voters}
+    tags = {
+        category: majority_tags([own[voter].get(category, []) for voter in voters])
+        for category in settings.vocabulary.categories
+    }
+    result.scopes[ROOT] = _write_scope(result, settings, task, planes, tags, None)
+
+
+def _voters(people: Sequence[int], settings: EncodeSettings) -> list[int]:
+    """Who decides on an image: every person once, by the first session that saw it."""
+    if settings.consensus != "majority":
+        people = [p for p in people if settings.people[p].name == settings.consensus]
+    first: dict[str, int] = {}
+    for person in sorted(people, key=lambda index: settings.people[index].session):
+        first.setdefault(settings.people[person].name, person)
+    return sorted(first.values())
+
+
+def _write(result: Encoded, folder: Path, name: str, data: bytes) -> None:
+    (folder / name).write_bytes(data)
+    result.map_digests.append((name, digest(data)))

@@ -1,0 +1,274 @@
+"""Records of all sources, joined by image and person, names turned into concepts."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from conceptset.build.options import BuildOptions
+from conceptset.build.sources import AnnotatorTable, Source
+from conceptset.errors import ImageError, UsageError
+from conceptset.findings import Problems
+from conceptset.formats.base import ReadContext
+from conceptset.geometry import Geometry
+from conceptset.io.catalogue import Photograph, hash_file
+from conceptset.io.parallel import ordered_map
+from conceptset.layout.models import SourceEntry
+from conceptset.parsing.defects import Spot
+from conceptset.records import Frame, ImageRecord, Origin, Person, Region, RegionKind
+from conceptset.taxonomy import Form, Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A region that enters the set.
+
+    Attributes:
+        concept: What the taxonomy calls it.
+        category: The one category it enters.
+        name: What the annotator called it.
+        kind: `region`, `ignore` or `tag`.
+        geometry: Its shape, None for a tag.
+        plane: Depth among parts; 0 unless it is a part of a part.
+        z_order: The tool's painting order.
+        part_of: Index of the whole among the same person's drawings of the image.
+        origin: Where it stood.
+    """
+
+    concept: str
+    category: str
+    name: str
+    kind: RegionKind
+    geometry: Geometry | None
+    plane: int
+    z_order: int
+    part_of: int | None
+    origin: Origin
+
+
+@dataclass(slots=True)
+class GatheredImage:
+    """One image of the set to be, and what each person drew in it.
+
+    Attributes:
+        photograph: The file.
+        frame: Whether coordinates refer to the stored or the upright raster.
+        size: (height, width) in that frame.
+        sha256: Digest of the file, its identity.
+        drawings: By person; an empty list says: looked, found nothing.
+    """
+
+    photograph: Photograph
+    frame: Frame
+    size: tuple[int, int]
+    sha256: str
+    drawings: dict[Person, list[Drawn]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Everything that was read.
+
+    Attributes:
+        images: Sorted by image root and path.
+        sources: One entry per annotation file.
+        left_out: What did not enter, by reason.
+        names: Drawn names of each concept.
+    """
+
+    images: list[GatheredImage]
+    sources: list[SourceEntry]
+    left_out: Counter[str]
+    names: dict[str, set[str]]
+
+
+def gather(
+    sources: Sequence[Source],
+    options: BuildOptions,
+    taxonomy: Taxonomy,
+    problems: Problems,
+    progress: Callable[[int, int], None],
+) -> Gathered:
+    """Read all sources and join them.
+
+    Raises:
+        SourceError: A source cannot be read, or an annotation is bad under the policy `raise`.
+        UsageError: Two sources disagree on an image.
+    """
+    table = AnnotatorTable(options.annotator_from)
+    gatherer = _Gatherer(options, taxonomy, problems)
+    entries = []
+    for source in sources:
+        context = ReadContext(source.catalogue, problems, source.label)
+        fallback = table.name_of(source) or options.annotator
+        images = regions = 0
+        for record in source.format.read(source.path, context):
+            gatherer.add(source, record, Person(fallback) if fallback is not None else None)
+            images += 1
+            regions += len(record.regions)
+            progress(images, 0)
+        entries.append(
+            SourceEntry(
+                file=source.label,
+                format=source.format.name,
+                sha256=hash_file(source.path) if source.path.is_file() else "0" * 64,
+                images=images,
+                regions=regions,
+            )
+        )
+    joined = gatherer.joined(options.jobs)
+    return Gathered(joined, entries, gatherer.left_out, gatherer.names)
+
+
+class _Gatherer:
+    """Collects records per photograph, then joins photographs with equal bytes."""
+
+    def __init__(self, options: BuildOptions, taxonomy: Taxonomy, problems: Problems) -> None:
+        self.options = options
+        self.taxonomy = taxonomy
+        self.problems = problems
+        self.left_out: Counter[str] = Counter()
+        self.names: dict[str, set[str]] = {}
+        self._images: dict[tuple[Path, str], GatheredImage] = {}
+
+    def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
+        photograph = source.catalogue.find(record.image)
+        key = (source.catalogue.root.resolve(), photograph.key)
+        image = self._images.setdefault(
+            key, GatheredImage(photograph, record.frame, record.size, "")
+        )
+        if image.frame != record.frame or image.size != record.size:
+            Spot(self.problems, record.origin.file, record.origin.pointer).report(
+                "SRC032",
+                f"{photograph.key} has {record.size[0]} x {record.size[1]} pixels here "
+                f"({record.frame}), {image.size[0]} x {image.size[1]} ({image.frame}) in "
+                "another listing",
+            )
+            return
+        silent = fallback or record.file_person or Person("")
+        people = [self._renamed(region.person or silent) for region in record.regions]
+        workers = [self._renamed(worker) for worker in record.workers]
+        if not people and not workers and fallback is not None:
+            workers = [self._renamed(fallback)]
+        for person in dict.fromkeys([*workers, *people]):
+            image.drawings.setdefault(person, [])
+        for person in dict.fromkeys(people):
+            own = [place for place, owner in enumerate(people) if owner == person]
+            image.drawings[person] += self._drawn(record.regions, own, image.drawings[person])
+
+    def _renamed(self, person: Person) -> Person:
+        return Person(self.options.aliases.get(person.name, person.name), person.session)
+
+    def _drawn(
+        self, regions: Sequence[Region], own: Sequence[int], earlier: Sequence[Drawn]
+    ) -> Iterator[Drawn]:
+        """What enters the set of one person's regions in one record."""
+        places: dict[int, int] = {}
+        for place in own:
+            region = regions[place]
+            reason = self._reason_to_leave_out(region)
+            if reason is not None:
+                self.left_out[reason] += 1
+                continue
+            depth = _depth(regions, place)
+            form: Form = "tag" if region.kind == "tag" else ("part" if depth else "region")
+            meaning = self.taxonomy.meaning(region.name, form)
+            if meaning is None:
+                self.left_out["left out by the taxonomy"] += 1
+                continue
+            places[place] = len(earlier) + len(places)
+            self.names.setdefault(meaning.concept, set()).add(region.name)
+            yield Drawn(
+                meaning.concept,
+                meaning.category,
+                region.name,
+                "region" if region.kind == "box" else region.kind,
+                region.geometry,
+                max(0, depth - 1),
+                region.z_order,
+                None if region.part_of is None else places.get(region.part_of),
+                region.origin,
+            )
+
+    def _reason_to_leave_out(self, region: Region) -> str | None:
+        if region.kind == "box" and not self.options.boxes:
+            return "boxes without an outline (--boxes takes them)"
+        return None
+
+    def joined(self, jobs: int) -> list[GatheredImage]:
+        """All images, those with equal bytes made one, sorted by path."""
+        images = [image for _, image in sorted(self._images.items(), key=_path_order)]
+        worked_on = [image for image in images if image.drawings]
+        if len(worked_on) < len(images):
+            self.left_out["images nobody worked on (--annotator names who did)"] += len(
+                images
+            ) - len(worked_on)
+        digests = ordered_map(hash_file, [image.photograph.path for image in worked_on], jobs=jobs)
+        by_identity: dict[str, GatheredImage] = {}
+        by_path: dict[str, GatheredImage] = {}
+        for image, digest in zip(worked_on, digests, strict=True):
+            image.sha256 = digest
+            first = by_identity.get(digest) or self._same_path(image, by_path)
+            by_path.setdefault(image.photograph.key, image)
+            if first is None:
+                by_identity[digest] = image
+                continue
+            if first.photograph.root.resolve() == image.photograph.root.resolve():
+                Spot(self.problems, image.photograph.key).report(
+                    "SRC033", f"has the same bytes as {first.photograph.key}; they are one image"
+                )
+            self._join(first, image)
+        return list(by_identity.values())
+
+    def _same_path(
+        self, image: GatheredImage, by_path: Mapping[str, GatheredImage]
+    ) -> GatheredImage | None:
+        other = by_path.get(image.photograph.key)
+        if other is None or self.options.match == "bytes":
+            return None
+        if self.options.match == "path":
+            return other
+        raise UsageError(
+            f"{image.photograph.key} lies in {other.photograph.root} and in "
+            f"{image.photograph.root} with different bytes",
+            hint="--match path takes them as one image (equal sizes needed), --match bytes as two.",
+        )
+
+    def _join(self, first: GatheredImage, image: GatheredImage) -> None:
+        if (first.size, first.frame) != (image.size, image.frame):
+            raise ImageError(
+                f"has {image.size[0]} x {image.size[1]} pixels, the same image in "
+                f"{first.photograph.root.name} has {first.size[0]} x {first.size[1]}",
+                path=image.photograph.path,
+                hint="Annotators must have seen the image in one size.",
+            )
+        for person, drawings in image.drawings.items():
+            own = first.drawings.setdefault(person, [])
+            own += _shifted(drawings, len(own))
+
+
+def _path_order(item: tuple[tuple[Path, str], GatheredImage]) -> tuple[str, str, str]:
+    (root, key), _ = item
+    return (root.name, key, os.fspath(root))
+
+
+def _shifted(drawings: Iterable[Drawn], by: int) -> list[Drawn]:
+    """The same drawings where `by` others come before them."""
+    return [
+        drawn if drawn.part_of is None else replace(drawn, part_of=drawn.part_of + by)
+        for drawn in drawings
+    ]
+
+
+def _depth(regions: Sequence[Region], place: int) -> int:
+    """How many wholes a region is nested in; a circle counts as none further."""
+    depth, seen = 0, {place}
+    whole = regions[place].part_of
+    while whole is not None and whole not in seen:
+        depth += 1
+        seen.add(whole)
+        whole = regions[whole].part_of
+    return depth

@@ -1,0 +1,43 @@
+"""The names that annotations use, as a taxonomy to edit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from conceptset.build.sources import find_sources
+from conceptset.findings import Problems
+from conceptset.formats.base import ReadContext
+from conceptset.io.tables import format_table
+from conceptset.taxonomy import COLUMNS, Form, Taxonomy
+
+
+def name_table(
+    sources: Sequence[Path], *, format_name: str | None = None, images: Path | None = None
+) -> bytes:
+    """A taxonomy file that changes nothing: every name found, as itself, most frequent first.
+
+    A name that was drawn as a region, as a part and stated for whole images has a row for each.
+    Columns after the four that count say how often it was drawn, as help for the person editing.
+
+    Raises:
+        SourceError: A source cannot be read.
+    """
+    drawn: Counter[tuple[str, str]] = Counter()
+    plain = Taxonomy()
+    for source in find_sources(sources, format_name=format_name, images=images):
+        context = ReadContext(source.catalogue, Problems("skip"), source.label)
+        for record in source.format.read(source.path, context):
+            for region in record.regions:
+                form: Form = "tag" if region.kind == "tag" else "region"
+                if region.kind != "tag" and region.part_of is not None:
+                    form = "part"
+                meaning = plain.meaning(region.name, form)
+                if meaning is not None:
+                    drawn[region.name, meaning.category] += 1
+    rows = [
+        (name, " ".join(name.split()), category, "", count)
+        for (name, category), count in sorted(drawn.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return format_table((*COLUMNS, "drawn"), rows)

@@ -1,0 +1,16 @@
+"""The command `conceptset`. Every verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from conceptset.cli import building, looking
+from conceptset.present.console import main_for, new_app
+
+app = new_app(
+    "conceptset",
+    "Build, validate and look into pixel-labelled concept sets in the Broden layout.",
+)
+building.register(app)
+looking.register(app)
+main = main_for(app)
+
+__all__ = ["app", "main"]

@@ -1,0 +1,294 @@
+"""Verbs that read annotations: detect, taxonomy, build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conceptset.present.console import (
+    EXIT_FINDINGS,
+    AsJson,
+    Config,
+    Progress,
+    Quiet,
+    Verbose,
+    note,
+    option,
+    progress,
+    show,
+    show_json,
+    show_table,
+    verb,
+)
+
+if TYPE_CHECKING:
+    from conceptset.build import BuildOptions, BuildReport
+    from conceptset.findings import Finding
+
+Sources = Annotated[
+    list[Path], typer.Argument(metavar="SOURCE", help="Annotation files or directories.")
+]
+Out = Annotated[Path, option("--out", metavar="SET", help="The directory to write.")]
+Format = Annotated[str | None, option("--format", metavar="NAME", help="Read with this format.")]
+Images = Annotated[
+    Path | None, option("--images", metavar="DIR", help="Where the photographs are.")
+]
+TaxonomyFile = Annotated[
+    Path | None,
+    option("--taxonomy", metavar="FILE", help="CSV name,concept,category,synonyms."),
+]
+Annotator = Annotated[
+    str | None, option("--annotator", metavar="NAME", help="Who drew what does not say.")
+]
+AnnotatorFrom = Annotated[
+    str | None,
+    option(
+        "--annotator-from",
+        metavar="file|folder|CSV",
+        help="Take the name from the file's or folder's name, or from a CSV (file,annotator).",
+    ),
+]
+Alias = Annotated[
+    list[str] | None, option("--alias", metavar="OLD=NEW", help="Two names, one person.")
+]
+ModelAnnotator = Annotated[
+    list[str] | None,
+    option("--model-annotator", metavar="NAME", help="This annotator is a model."),
+]
+OnErrorOption = Annotated[
+    str,
+    option("--on-error", metavar="raise|skip|collect", help="What a bad annotation does."),
+]
+
+_FINDINGS_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command()(detect)
+    app.command()(taxonomy)
+    app.command()(build)
+
+
+@verb
+def detect(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file or directory.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which format annotations are in, whether they name annotators, and why not the others."""
+    from dataclasses import asdict
+
+    from conceptset.formats import detect as ask_all
+
+    detections = ask_all(source)
+    if as_json:
+        show_json([asdict(detection) for detection in detections])
+    else:
+        for found in detections:
+            verdict = "yes" if found.matches else "no"
+            show(f"{found.format}: {verdict}: {', '.join(found.reasons)}")
+            if found.matches:
+                people = (
+                    f"named by {found.people}" if found.people else "not named; use --annotator"
+                )
+                show(f"  annotators: {people}")
+    if not any(detection.matches for detection in detections):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+@verb
+def taxonomy(
+    sources: Sources,
+    format: Format = None,
+    images: Images = None,
+    out: Annotated[
+        Path | None, option("--out", metavar="FILE", help="Write it here, not to stdout.")
+    ] = None,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace FILE.")] = False,
+) -> None:
+    """Write the names found in annotations as a CSV to edit and give to build --taxonomy."""
+    from conceptset.build.names import name_table
+    from conceptset.errors import UsageError
+    from conceptset.io.atomic import write_file
+
+    if out is not None and out.exists() and not overwrite:
+        raise UsageError(
+            "the file exists already", path=out, hint="Give --overwrite to replace it."
+        )
+    table = name_table(sources, format_name=format, images=images)
+    if out is None:
+        show(table.decode())
+        return
+    write_file(out, table)
+    note(f"{out}: {len(table.splitlines()) - 1} rows to edit for build --taxonomy")
+
+
+@verb
+def build(
+    sources: Sources,
+    out: Out,
+    config: Config = None,
+    format: Format = None,
+    images: Images = None,
+    taxonomy: TaxonomyFile = None,
+    annotator: Annotator = None,
+    annotator_from: AnnotatorFrom = None,
+    alias: Alias = None,
+    match: Annotated[
+        str | None,
+        option("--match", metavar="bytes|path", help="What makes two photographs one."),
+    ] = None,
+    image_size: Annotated[
+        str, option("--image-size", metavar="N|HxW|keep", help="Size of the photographs.")
+    ] = "224",
+    segmentation_size: Annotated[
+        str | None,
+        option("--segmentation-size", metavar="N|HxW", help="Size of the maps; half of it."),
+    ] = None,
+    fit: Annotated[str, option("--fit", metavar="squash|crop|pad")] = "squash",
+    image_format: Annotated[str, option("--image-format", metavar="jpg|png")] = "jpg",
+    overlap: Annotated[
+        str,
+        option("--overlap", metavar="area|order", help="Larger first, or the tool's order."),
+    ] = "area",
+    split: Annotated[
+        str, option("--split", metavar="NAME=SHARE,...", help="Parts of the set.")
+    ] = "train=0.7,val=0.3",
+    split_by: Annotated[
+        str | None,
+        option(
+            "--split-by", metavar="FOLDER", help="Keep each sub-folder of it (. = all) together."
+        ),
+    ] = None,
+    consensus: Annotated[
+        str, option("--consensus", metavar="majority|NAME", help="What the root index says.")
+    ] = "majority",
+    min_frequency: Annotated[
+        int, option("--min-frequency", metavar="N", help="Images a label needs.")
+    ] = 1,
+    min_coverage: Annotated[
+        float, option("--min-coverage", metavar="X", help="Images' worth of pixels it needs.")
+    ] = 0.0,
+    on_error: OnErrorOption = "raise",
+    boxes: Annotated[bool, option("--boxes", help="Boxes without an outline count.")] = False,
+    model_annotator: ModelAnnotator = None,
+    jobs: Annotated[int | None, option("--jobs", metavar="N", help="Processes; all cores.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace SET.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a concept set from annotation files and their photographs."""
+    from conceptset.build import build_set
+    from conceptset.build.options import parse_aliases, parse_size, parse_split
+    from conceptset.io.parallel import usable_cores
+
+    options = _options(
+        format=format,
+        images=images,
+        taxonomy=taxonomy,
+        annotator=annotator,
+        annotator_from=annotator_from,
+        aliases=parse_aliases(alias or []),
+        match=match,
+        image_size=parse_size(image_size, "--image-size"),
+        segmentation_size=None
+        if segmentation_size is None
+        else parse_size(segmentation_size, "--segmentation-size"),
+        fit=fit,
+        image_format=image_format,
+        overlap=overlap,
+        split=parse_split(split),
+        split_by=split_by,
+        consensus=consensus,
+        min_frequency=min_frequency,
+        min_coverage=min_coverage,
+        on_error=on_error,
+        boxes=boxes,
+        model_annotators=tuple(model_annotator or ()),
+        jobs=jobs if jobs is not None else usable_cores(),
+        overwrite=overwrite,
+    )
+
+    def step(label: str) -> AbstractContextManager[Progress]:
+        return progress(label, quiet=quiet or as_json)
+
+    report = build_set(sources, out, options, step=step)
+    if as_json:
+        show_json(_as_json(report))
+    else:
+        _tell(report, out, findings=len(report.findings) if verbose else _FINDINGS_SHOWN)
+    if report.skipped and on_error == "collect":
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _options(**values: object) -> BuildOptions:
+    """The options, with pydantic's complaint turned into ours."""
+    from pydantic import ValidationError
+
+    from conceptset.build import BuildOptions
+    from conceptset.errors import UsageError
+
+    try:
+        return BuildOptions.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"{option} is {first['input']!r}: {first['msg']}") from error
+
+
+def _as_json(report: BuildReport) -> dict[str, object]:
+    return {
+        "manifest": report.manifest.model_dump(mode="json"),
+        "findings": [finding.model_dump(mode="json") for finding in report.findings],
+        "skipped": report.skipped,
+        "dropped": list(report.dropped),
+        "undetectable": [{"concept": name, "share": share} for name, share in report.undetectable],
+    }
+
+
+def _tell(report: BuildReport, out: Path, *, findings: int) -> None:
+    """The closing summary of a build."""
+    counts = report.manifest.counts
+    show_table(
+        [(out.name, "left"), ("", "right")],
+        [
+            ("images", f"{counts.images:,}"),
+            ("labels", f"{counts.labels:,}"),
+            ("categories", f"{counts.categories:,}"),
+            ("annotators", f"{counts.annotators:,}"),
+            ("segments", f"{counts.segments:,}"),
+            *(
+                [("pixels without consensus", f"{counts.undecided:.1%}")]
+                if counts.annotators > 1
+                else []
+            ),
+        ],
+    )
+    for reason, number in counts.left_out.items():
+        show(f"left out: {number} {reason}")
+    if report.skipped:
+        show(f"left out: {report.skipped} bad annotations")
+    if report.dropped:
+        show(f"left out: {len(report.dropped)} concepts below the limits")
+    if report.undetectable:
+        listed = ", ".join(f"{name} ({share:.2%})" for name, share in report.undetectable[:6])
+        more = len(report.undetectable) - 6
+        show(
+            "too large or small for any unit to detect at quantile 0.005 (share of the pixels): "
+            + listed
+            + (f" and {more} more" if more > 0 else "")
+        )
+    _tell_findings(report.findings, findings)
+    show(f"next: conceptset validate {out}")
+
+
+def _tell_findings(findings: Sequence[Finding], limit: int) -> None:
+    for finding in findings[:limit]:
+        show(str(finding))
+    if len(findings) > limit:
+        show(f"... and {len(findings) - limit} more findings; --verbose shows all")

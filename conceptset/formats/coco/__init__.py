@@ -1,0 +1,59 @@
+"""COCO JSON: instances, stuff, panoptic, keypoints, image tags, and bare lists of results.
+
+Outlines follow the corner convention. Rings of one annotation are united. Category names are taken
+verbatim but stripped; supercategories are ignored. Ids are compared by `canonical_id`: `1`, `1.0`
+and `"1"` are one id. Annotators are looked for where custom exports put them, see `people`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from conceptset.formats.base import Detection, ReadContext
+from conceptset.formats.coco.detection import detect
+from conceptset.formats.coco.reader import read_document
+from conceptset.formats.coco.results import load, referenced
+from conceptset.parsing.photographs import name_of_address
+from conceptset.parsing.values import canonical_id
+from conceptset.records import ImageRecord
+
+__all__ = ["FORMAT", "CocoFormat"]
+
+
+class CocoFormat:
+    """The COCO format, see `conceptset.formats.base.Format`."""
+
+    name = "coco"
+    title = "COCO"
+
+    def detect(self, path: Path) -> Detection:
+        """Whether `path` is a COCO JSON file, what was looked for, and where it names people."""
+        return detect(path)
+
+    def image_names(self, path: Path) -> list[str]:
+        """The file names of the images, in order; of those a list of results refers to.
+
+        Raises:
+            SourceError: The file cannot be read as COCO.
+        """
+        document = load(path)
+        wanted = referenced(document)
+        return [
+            name_of_address(name)
+            for image in document.images
+            if isinstance(image, dict) and isinstance(name := image.get("file_name"), str)
+            if wanted is None or canonical_id(image.get("id")) in wanted
+        ]
+
+    def read(self, path: Path, context: ReadContext) -> Iterator[ImageRecord]:
+        """One record per entry of `images`, in their order, annotations in document order.
+
+        Raises:
+            SourceError: The file as a whole cannot be read; its coordinates are fractions.
+            AnnotationError: A bad annotation, under the policy `raise`.
+        """
+        return read_document(load(path), context)
+
+
+FORMAT = CocoFormat()

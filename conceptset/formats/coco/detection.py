@@ -1,0 +1,120 @@
+"""Whether a file is COCO, and what was looked for."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+from typing import Any
+
+from conceptset.errors import ConceptsetError
+from conceptset.formats.base import Detection
+from conceptset.formats.coco.document import Document, document_from
+from conceptset.formats.coco.people import places_of_people
+from conceptset.formats.coco.results import is_results
+from conceptset.io.tables import read_json
+from conceptset.parsing.values import described
+
+PARSE_LIMIT = 64 << 20  # bytes; a larger file is searched for its keys, not parsed
+
+
+def detect(path: Path) -> Detection:
+    """What COCO says about a path; never raises for bad data."""
+    if path.is_dir() or path.suffix.lower() != ".json":
+        return _no(
+            f"is {'a directory' if path.is_dir() else 'not called .json'}, a JSON file was expected"
+        )
+    try:
+        if path.stat().st_size > PARSE_LIMIT:
+            return _search(path)
+        data = read_json(path, allow_nan=True)
+    except ConceptsetError as error:
+        return _no(error.message)
+    except OSError as error:
+        return _no(f"cannot be read ({error.strerror})")
+    return _detect_results(data) if isinstance(data, list) else _detect_object(path, data)
+
+
+def _no(*reasons: str) -> Detection:
+    return Detection("coco", matches=False, reasons=reasons)
+
+
+def _detect_results(data: list[Any]) -> Detection:
+    if not is_results(data):
+        return _no("is a list, but not of objects with image_id and category_id (results)")
+    document = Document(Path(), [], data, [], None, Path())
+    return Detection(
+        "coco",
+        matches=True,
+        reasons=(
+            f"is a list of {len(data)} results with image_id and category_id",
+            "has no images and categories; they are looked for in a JSON file of the same folder",
+        ),
+        people=", ".join(places_of_people(document)) or None,
+    )
+
+
+def _detect_object(path: Path, data: object) -> Detection:
+    if not isinstance(data, dict):
+        return _no(f"holds {described(data)}, an object or a list of results was expected")
+    lists = {key: data.get(key) for key in ("images", "annotations", "categories")}
+    said = [
+        f"{key}: {len(value)} entries"
+        if isinstance(value, list)
+        else (f"{key} is {described(value)}, a list was expected" if key in data else f"no {key}")
+        for key, value in lists.items()
+    ]
+    wrong = [key for key, value in lists.items() if key in data and not isinstance(value, list)]
+    if "images" not in data or len(data.keys() & lists) < 2 or wrong:
+        return _no(*said, "images with annotations or categories were expected")
+    named = [isinstance(entry, dict) and "file_name" in entry for entry in data["images"]]
+    if named and not any(named):
+        return _no(*said, "no entry of images has a file_name")
+    document = document_from(path, data)
+    return Detection(
+        "coco",
+        matches=True,
+        reasons=(*said, f"annotations are {_kinds(document)}"),
+        people=", ".join(places_of_people(document)) or None,
+    )
+
+
+def _kinds(document: Document) -> str:
+    """What the annotations hold, most telling first."""
+    keys: set[str] = set()
+    for entry in document.annotations:
+        if isinstance(entry, dict):
+            keys.update(key for key, value in entry.items() if value not in (None, [], {}))
+    kinds = {
+        "segments_info": "panoptic segments",
+        "segmentation": "outlines or masks",
+        "bbox": "boxes",
+        "keypoints": "keypoints",
+        "caption": "captions",
+    }
+    found = [title for key, title in kinds.items() if key in keys]
+    return ", ".join(found) or ("labels of whole images" if document.annotations else "none")
+
+
+def _search(path: Path) -> Detection:
+    """The same from the text of a large file: its keys, wherever they stand."""
+    size = path.stat().st_size
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+
+        def has(key: str) -> bool:
+            return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
+
+        expected = ("images", "annotations", "categories")
+        if re.match(rb"\s*\[", text):
+            expected = ("image_id", "category_id", "segmentation")
+        missed = [key for key in expected if not has(key)]
+        people = [key for key in ("annotator", "rater_id", "rater_list") if has(key)]
+    how = f"searched for its keys only ({size:,} bytes)"
+    if missed:
+        return _no(how, *(f"no key {key}" for key in missed))
+    return Detection(
+        "coco",
+        matches=True,
+        reasons=(how, f"has the keys {', '.join(expected)}"),
+        people=", ".join(people) or None,
+    )

@@ -1,0 +1,99 @@
+"""Who drew what: COCO has no place for it, custom exports have several.
+
+`annotations[].annotator`, `.rater_id` or `.attributes.annotator` name the person of one region,
+`images[].annotator` the person of one listing of an image, `images[].rater_list` everybody who
+worked on it. `info.contributor` speaks for the whole file and is the weakest statement.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conceptset.formats.coco.document import Document
+from conceptset.parsing.defects import Spot
+from conceptset.parsing.values import clean_name, described, person_from
+from conceptset.records import Person
+
+
+def own_value(annotation: dict[str, Any]) -> tuple[str, object]:
+    """(key, value) by which an annotation names its annotator; ("", None) if it does not."""
+    attributes = annotation.get("attributes")
+    candidates = [
+        ("annotator", annotation.get("annotator")),
+        ("rater_id", annotation.get("rater_id")),
+        (
+            "attributes/annotator",
+            attributes.get("annotator") if isinstance(attributes, dict) else None,
+        ),
+    ]
+    return next(((key, value) for key, value in candidates if not _is_silent(value)), ("", None))
+
+
+def _is_silent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def annotator_of(annotation: dict[str, Any], spot: Spot) -> tuple[Person | None, bool]:
+    """Whom an annotation names, and whether that can be relied on (False after a report)."""
+    key, value = own_value(annotation)
+    try:
+        return person_from(value), True
+    except ValueError as error:
+        spot.at(key).report("SRC029", f"{error}.")
+        return None, False
+
+
+def image_workers(image: dict[str, Any], spot: Spot) -> tuple[Person, ...] | None:
+    """Whom an image entry names, the one of `annotator` first; None after a report."""
+    raters = image.get("rater_list")
+    if raters is None:
+        raters = []
+    if not isinstance(raters, list):
+        spot.at("rater_list").report(
+            "SRC029", f"the raters are {described(raters)}, a list of names was expected."
+        )
+        return None
+    places = [("annotator", image.get("annotator"))]
+    places += [(f"rater_list/{i}", rater) for i, rater in enumerate(raters)]
+    workers: dict[Person, None] = {}
+    for key, value in places:
+        try:
+            person = person_from(value)
+        except ValueError as error:
+            spot.at(key).report("SRC029", f"{error}.")
+            return None
+        if person is not None:
+            workers[person] = None
+    return tuple(workers)
+
+
+def image_default(image: dict[str, Any], workers: tuple[Person, ...]) -> Person | None:
+    """Whose the regions without a name of their own are.
+
+    `images[].annotator`'s, or that of a list of raters with one name in it.
+    """
+    named = not _is_silent(image.get("annotator"))
+    return workers[0] if workers and (named or len(workers) == 1) else None
+
+
+def file_person(document: Document) -> Person | None:
+    """Whom `info.contributor` names."""
+    name = clean_name(document.contributor)
+    return None if name is None else Person(name)
+
+
+def places_of_people(document: Document) -> list[str]:
+    """The keys under which a file names annotators, for `detect`."""
+    places: dict[str, None] = {}
+    for annotation in document.annotations:
+        if isinstance(annotation, dict) and (key := own_value(annotation)[0]):
+            places[f"annotations[].{key.replace('/', '.')}"] = None
+    for image in document.images:
+        if isinstance(image, dict):
+            if not _is_silent(image.get("annotator")):
+                places["images[].annotator"] = None
+            if image.get("rater_list"):
+                places["images[].rater_list"] = None
+    if file_person(document) is not None:
+        places["info.contributor (of the whole file)"] = None
+    return list(places)

@@ -1,0 +1,67 @@
+"""The JSON Schemas of what stands on disk, by name, generated from the models."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel
+
+from conceptset.errors import UsageError
+from conceptset.findings import Finding
+from conceptset.layout.models import (
+    AnnotatorRow,
+    CategoryLabelRow,
+    CategoryRow,
+    ImageRow,
+    IndexRow,
+    LabelRow,
+    Manifest,
+    SegmentRow,
+)
+
+VERSION = "v1"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "annotator-row": AnnotatorRow,
+    "category-label-row": CategoryLabelRow,
+    "category-row": CategoryRow,
+    "finding": Finding,
+    "image-row": ImageRow,
+    "index-row": IndexRow,
+    "label-row": LabelRow,
+    "manifest": Manifest,
+    "segment-row": SegmentRow,
+}
+
+
+def schema_names() -> tuple[str, ...]:
+    """The names that `schema` knows, sorted.
+
+    >>> schema_names()[:2]
+    ('annotator-row', 'category-label-row')
+    """
+    return tuple(sorted(_MODELS))
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of one row or document.
+
+    >>> schema("manifest")["$id"]
+    'conceptset:v1/manifest'
+
+    Raises:
+        UsageError: There is no such schema.
+    """
+    if name not in _MODELS:
+        near = difflib.get_close_matches(name, _MODELS, n=3, cutoff=0.5)
+        shown = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(_MODELS)}."
+        raise UsageError(f"there is no schema {name!r}", hint=shown)
+    return schema_of(name, _MODELS[name])
+
+
+def schema_of(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """The published JSON Schema of a model, under the name it has in `schemas/`."""
+    head = {"$schema": DIALECT, "$id": f"conceptset:{VERSION}/{name}"}
+    return head | model.model_json_schema()

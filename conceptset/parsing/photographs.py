@@ -1,0 +1,109 @@
+"""From the name and size an annotation file states to the photograph it means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from conceptset.errors import ImageError, UnsafeError
+from conceptset.io.catalogue import ImageCatalogue, Photograph
+from conceptset.parsing.defects import Spot
+from conceptset.parsing.values import quoted
+from conceptset.records import Frame
+
+_ADDRESS = re.compile(r"^(https?|s3|gs|amldatastore)://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A photograph and the pixels that coordinates refer to.
+
+    Attributes:
+        key: Its key in the catalogue.
+        size: (height, width) of the frame.
+        frame: Whether coordinates refer to the raster as stored or turned upright.
+    """
+
+    key: str
+    size: tuple[int, int]
+    frame: Frame
+
+
+def name_of_address(name: str) -> str:
+    """The last component of a web or storage address; any other name as it is.
+
+    >>> name_of_address("https://host/a%20b.jpg?token=1"), name_of_address("train/a.jpg")
+    ('a b.jpg', 'train/a.jpg')
+    """
+    if not _ADDRESS.match(name):
+        return name
+    try:
+        path = urlsplit(name).path
+    except ValueError:
+        return name
+    return PurePosixPath(unquote(path)).name or name
+
+
+def place_photograph(
+    catalogue: ImageCatalogue, name: str, stated: tuple[int, int] | None, spot: Spot
+) -> Placed | None:
+    """The photograph called `name`, checked against the size the file states.
+
+    Coordinates refer to the stored raster if the stated size is the stored size (also where both
+    readings agree), to the upright image if it is only that one's size.
+
+    Args:
+        catalogue: The photographs.
+        name: Path or address, as the file has it.
+        stated: (height, width); None where the file does not say.
+        spot: Where the image is listed.
+
+    Returns:
+        None after a report.
+    """
+    photograph = _find(catalogue, name_of_address(name), spot)
+    if photograph is None:
+        return None
+    header = photograph.header
+    if stated is None:
+        spot.report(
+            "SRC005",
+            f"no size above 0 is stated for {quoted(name)}; {_by(header.size)} is taken from the "
+            "photograph.",
+        )
+        return Placed(photograph.key, header.size, "stored")
+    if stated == header.size:
+        return Placed(photograph.key, stated, "stored")
+    if stated == header.upright_size:
+        return Placed(photograph.key, stated, "upright")
+    spot.report(
+        "SRC004",
+        f"{_by(stated)} pixels (height x width) are stated for {quoted(name)}, the photograph has "
+        f"{_by(header.size)}.",
+    )
+    return None
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _find(catalogue: ImageCatalogue, name: str, spot: Spot) -> Photograph | None:
+    try:
+        found = catalogue.locate(name)
+    except UnsafeError as error:
+        spot.report("SRC006", f"the photograph {quoted(name)} is refused: {error.message}.")
+        return None
+    if found == "missing":
+        spot.report("SRC001", f"the photograph {quoted(name)} does not exist.")
+        return None
+    if found == "ambiguous":
+        spot.report("SRC002", f"several photographs are called {quoted(name)}.")
+        return None
+    try:
+        return catalogue.find(name)
+    except (ImageError, UnsafeError) as error:
+        spot.report("SRC003", f"the photograph {quoted(name)} {error.message}.")
+        return None

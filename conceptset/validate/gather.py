@@ -1,0 +1,256 @@
+"""From a directory to a context: tables read, files listed, every image scanned once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from conceptset.errors import ConceptsetError, UnsafeError
+from conceptset.io.catalogue import hash_file
+from conceptset.io.parallel import ordered_map, usable_cores
+from conceptset.io.paths import resolve_inside
+from conceptset.io.tables import read_json
+from conceptset.layout import names
+from conceptset.layout.models import Manifest
+from conceptset.validate.context import Context, ManifestFacts, is_mask, is_usable
+from conceptset.validate.facts import ImageFacts
+from conceptset.validate.people import (
+    AnnotatorLine,
+    SegmentFacts,
+    load_segments,
+    parse_annotators,
+)
+from conceptset.validate.scan import Group, ScanItem, scan_image
+from conceptset.validate.sheets import Sheet, load_sheet
+from conceptset.validate.views import (
+    IndexRow,
+    View,
+    list_files,
+    load_view,
+    required_columns,
+)
+
+FEW_IMAGES = 64  # below this, starting worker processes costs more than it saves
+MUCH_TEXT = 8 << 20  # the same for segments.jsonl, in bytes
+_PARTIAL = ".partial-"
+
+Progress = Callable[[int, int], None]
+
+
+def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Context:
+    """Everything the rules look at."""
+    manifest = _read_manifest(root)
+    ours = manifest.present or _was_begun_by_us(root)
+    folder = root / names.IMAGE_FOLDER
+    files, links = list_files(folder)
+    view = load_view(root, "", ours=ours)
+    singles = _load_singles(root, ours=ours)
+    annotators = parse_annotators(singles[names.ANNOTATORS]) if ours else ()
+    folders, outside = _list_people(root) if ours else ((), ())
+    people = _load_people(root, annotators, folders, outside, above=view.categories)
+    views = (view, *people.values())
+    masks = _place_masks(views, files) if ours else {}
+    items = _scan_items(views, masks)
+    count = min(len(items), usable_cores()) if jobs is None else jobs
+    workers = 1 if jobs is None and len(items) < FEW_IMAGES else count
+    scan = partial(
+        scan_image,
+        folder=folder,
+        known=frozenset(view.label_names) if view.label.usable else None,
+        links=bool(links),
+    )
+    images = _scan(scan, items, workers, progress)
+    found = {facts.path: facts for image in images.values() for facts in image.masks}
+    segments = _load_all_segments(root, [one.folder for one in people.values()], workers)
+    return Context(
+        ours=ours,
+        manifest=manifest,
+        sealed=_digests_now(root, manifest.model),
+        files=tuple(files),
+        outside=tuple(sorted((*outside, *_leading_out(folder, links)))),
+        leftovers=_leftovers(root, files) if ours else (),
+        stray_tables=_stray_tables(root, view),
+        folders=folders,
+        root=view,
+        people=people,
+        annotators=annotators,
+        singles=singles,
+        segments=dict(zip(people, segments, strict=True)),
+        images=images,
+        masks=tuple((row, found[name]) for name, row in masks.items() if name in found),
+    )
+
+
+def _was_begun_by_us(root: Path) -> bool:
+    """Files that only our writer makes, without the manifest that it writes last."""
+    begun = (root / names.IMAGES).is_file() or (root / names.ANNOTATORS).is_file()
+    return begun or _PARTIAL in root.resolve().name
+
+
+def _read_manifest(root: Path) -> ManifestFacts:
+    path = root / names.MANIFEST
+    if not path.is_file():
+        return ManifestFacts(present=False)
+    try:
+        document = read_json(path)
+    except ConceptsetError as error:
+        return ManifestFacts(present=True, problem=error.message, pointer=error.pointer)
+    if not isinstance(document, dict):
+        return ManifestFacts(present=True, problem="holds no JSON object", pointer="")
+    version = document.get("schema_version")
+    if isinstance(version, int) and version > Manifest.model_fields["schema_version"].default:
+        return ManifestFacts(present=True, newer=str(version), pointer="/schema_version")
+    try:
+        return ManifestFacts(present=True, model=Manifest.model_validate(document))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        pointer = "".join(f"/{part}" for part in first["loc"])
+        return ManifestFacts(present=True, problem=first["msg"], pointer=pointer)
+
+
+def _load_singles(root: Path, *, ours: bool) -> dict[str, Sheet]:
+    if not ours:
+        return {}
+    return {
+        name: load_sheet(root, name, required_columns(name, ours=True))
+        for name in (names.IMAGES, names.ANNOTATORS)
+    }
+
+
+def _list_people(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(directories below annotators/, links out of the set, relative to the set)."""
+    place = root / names.ANNOTATOR_FOLDER
+    if not place.is_dir():
+        return (), ()
+    folders: list[str] = []
+    outside: list[str] = []
+    for path in sorted(place.iterdir()):
+        if path.is_symlink() and _leading_out(place, [path.name]):
+            outside.append(f"{names.ANNOTATOR_FOLDER}/{path.name}")
+        elif path.is_dir() and _PARTIAL not in path.name:
+            folders.append(path.name)
+    return tuple(folders), tuple(outside)
+
+
+def _leading_out(folder: Path, links: Sequence[str]) -> list[str]:
+    """Those links below a folder of the set that leave it, relative to the set."""
+    result = []
+    for name in links:
+        try:
+            resolve_inside(folder, name)
+        except UnsafeError:
+            result.append(f"{folder.name}/{name}")
+    return result
+
+
+def _load_people(
+    root: Path,
+    annotators: Sequence[AnnotatorLine],
+    folders: Sequence[str],
+    outside: Sequence[str],
+    *,
+    above: Sequence[str],
+) -> dict[str, View]:
+    return {
+        line.directory: load_view(root, line.folder, ours=True, above=above)
+        for line in annotators
+        if line.safe and line.directory in folders and line.folder.rstrip("/") not in outside
+    }
+
+
+def _place_masks(views: Sequence[View], files: Sequence[str]) -> dict[str, IndexRow]:
+    """The masks on disk that belong to a row of an index."""
+    waiting = {name for name in files if is_mask(name)}
+    placed: dict[str, IndexRow] = {}
+    for view in views if waiting else ():
+        directory = view.folder.rstrip("/").rpartition("/")[2]
+        for row in view.rows:
+            source, _, file = row.image.rpartition("/")
+            stem = file.rpartition(".")[0]
+            for category in view.columns:
+                name = (
+                    names.ignore_mask(source, stem, category, directory)
+                    if directory
+                    else names.undecided_mask(source, stem, category)
+                )
+                if name in waiting:
+                    placed.setdefault(name, row)
+    return placed
+
+
+def _scan_items(views: Sequence[View], masks: Mapping[str, IndexRow]) -> dict[str, ScanItem]:
+    """One item per photograph, in the order of the root index; the others' images after that."""
+    groups: dict[str, dict[Group, None]] = {}
+    images = {row.image for view in views for row in view.rows}
+    for view in views:
+        for row in view.rows:
+            maps = tuple(
+                dict.fromkeys(
+                    name
+                    for _, name in row.maps()
+                    if is_usable(name) and not is_mask(name) and name not in images
+                )
+            )
+            numbers = tuple(number for _, number in dict.fromkeys(row.numbers()))
+            groups.setdefault(row.image, {})[maps, numbers] = None
+    owned: dict[str, list[str]] = {}
+    for name, row in masks.items():
+        owned.setdefault(row.image, []).append(name)
+    return {
+        image: ScanItem(
+            image if is_usable(image) else None, tuple(found), tuple(owned.get(image, ()))
+        )
+        for image, found in groups.items()
+    }
+
+
+def _scan(
+    scan: Callable[[ScanItem], ImageFacts],
+    items: Mapping[str, ScanItem],
+    workers: int,
+    progress: Progress | None,
+) -> dict[str, ImageFacts]:
+    result: dict[str, ImageFacts] = {}
+    found: Iterator[ImageFacts] = ordered_map(scan, items.values(), jobs=workers)
+    for image, facts in zip(items, found, strict=True):
+        result[image] = facts
+        if progress is not None:
+            progress(len(result), len(items))
+    return result
+
+
+def _load_all_segments(root: Path, folders: Sequence[str], workers: int) -> list[SegmentFacts]:
+    paths = [root / folder / names.SEGMENTS for folder in folders]
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    jobs = min(workers, len(folders)) if size > MUCH_TEXT else 1
+    return list(ordered_map(partial(load_segments, root=root), folders, jobs=jobs))
+
+
+def _digests_now(root: Path, manifest: Manifest | None) -> dict[str, str | None]:
+    result: dict[str, str | None] = {}
+    for name in manifest.digests.tables if manifest is not None else ():
+        try:
+            path = resolve_inside(root, name)
+            result[name] = hash_file(path) if path.is_file() else None
+        except ConceptsetError:
+            result[name] = None
+    return result
+
+
+def _leftovers(root: Path, files: Sequence[str]) -> tuple[str, ...]:
+    tables = [path.name for path in root.iterdir()]
+    people = root / names.ANNOTATOR_FOLDER
+    if people.is_dir():
+        tables += [path.relative_to(root).as_posix() for path in people.rglob("*")]
+    below = [f"{names.IMAGE_FOLDER}/{name}" for name in files]
+    return tuple(sorted(name for name in (*tables, *below) if _PARTIAL in name))
+
+
+def _stray_tables(root: Path, view: View) -> tuple[str, ...]:
+    if not view.category.usable:
+        return ()
+    expected = {names.category_table(name) for name in view.categories}
+    return tuple(sorted(p.name for p in root.glob("c_*.csv") if p.name not in expected))

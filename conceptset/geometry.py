@@ -88,8 +88,10 @@ def ring_from(points: FloatArray) -> FloatArray | None:
     ring = points[moved]
     if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
         ring = ring[:-1]
-    if len(np.unique(ring, axis=0)) < 3:
+    if len(ring) < 3:
         return None
+    if np.array_equal(ring[0], ring[2]) and len(np.unique(ring, axis=0)) < 3:
+        return None  # neighbours differ, so three points are distinct if the first and third are
     return np.ascontiguousarray(ring, dtype=np.float64)
 
 

@@ -255,6 +255,21 @@ _TABLE = (
         "Captions and keypoints say nothing about regions and are not read.",
         "Nothing, if the file is used for its images only.",
     ),
+    Defect(
+        "SRC032",
+        _ERROR,
+        "listings disagree on an image",
+        "Two files give one photograph different sizes, or one turns it upright and the other "
+        "does not; their outlines cannot be compared.",
+        "Export both at the size of the photograph, and as the same program shows it.",
+    ),
+    Defect(
+        "SRC033",
+        _WARNING,
+        "photograph under two names",
+        "What was drawn under both names is painted on one image, perhaps twice.",
+        "Remove one of the copies and its annotations.",
+    ),
 )
 
 DEFECTS = MappingProxyType({defect.code: defect for defect in _TABLE})

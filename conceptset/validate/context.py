@@ -45,7 +45,6 @@ class Context:
         files: Files below images/, relative to it.
         outside: Links that lead out of the set, relative to it.
         leftovers: Remains of an interrupted write, relative to the set.
-        stray_tables: c_*.csv of the root that no category names.
         folders: Directories below annotators/.
         root: The root's index and tables.
         people: Each annotator's, by directory.
@@ -62,7 +61,6 @@ class Context:
     files: tuple[str, ...]
     outside: tuple[str, ...]
     leftovers: tuple[str, ...]
-    stray_tables: tuple[str, ...]
     folders: tuple[str, ...]
     root: View
     people: Mapping[str, View]
@@ -135,10 +133,32 @@ class Context:
             number for count in self.counted.values() for number in count.labels.frequency
         )
 
+    @cached_property
+    def all_images(self) -> frozenset[str]:
+        """Every photograph that any index names."""
+        return frozenset(row.image for view in self.views for row in view.rows)
+
+    @property
+    def of_everybody(self) -> bool:
+        """Whether the root index speaks for all annotators, not for one that was asked for."""
+        model = self.manifest.model
+        chosen = "majority" if model is None else model.settings.get("consensus", "majority")
+        return chosen not in {line.name for line in self.annotators}
+
     @property
     def several(self) -> bool:
-        """Whether more than one annotator worked on the set."""
-        return len(self.people) > 1
+        """Whether more than one annotator, or one in several sessions, worked on the set."""
+        return len(self.annotators) > 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether every index is there to its last row, the annotators' too."""
+        listed = {line.directory for line in self.annotators}
+        return (
+            all(view.index.usable for view in self.views)
+            and all(sheet.usable for sheet in self.singles.values())
+            and set(self.folders) == listed == set(self.people)
+        )
 
     def zero_rows(self, view: View, category: str) -> frozenset[int]:
         """Labels a category's table lists although nothing in this view carries them.

@@ -27,7 +27,16 @@ class Spot(NamedTuple):
 
     value: int
     pixel: Pixel
-    count: int
+    pixels: int
+
+
+def size_text(size: Size) -> str:
+    """A size in words.
+
+    >>> size_text((2, 3))
+    '2 x 3'
+    """
+    return f"{size[0]} x {size[1]}"
 
 
 @dataclass(frozen=True, slots=True)

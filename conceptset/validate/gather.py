@@ -72,7 +72,6 @@ def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Contex
         files=tuple(files),
         outside=tuple(sorted((*outside, *_leading_out(folder, links)))),
         leftovers=_leftovers(root, files) if ours else (),
-        stray_tables=_stray_tables(root, view),
         folders=folders,
         root=view,
         people=people,
@@ -163,22 +162,31 @@ def _load_people(
 
 def _place_masks(views: Sequence[View], files: Sequence[str]) -> dict[str, IndexRow]:
     """The masks on disk that belong to a row of an index."""
-    waiting = {name for name in files if is_mask(name)}
+    waiting = [name for name in files if is_mask(name)]
     placed: dict[str, IndexRow] = {}
     for view in views if waiting else ():
-        directory = view.folder.rstrip("/").rpartition("/")[2]
-        for row in view.rows:
-            source, _, file = row.image.rpartition("/")
-            stem = file.rpartition(".")[0]
-            for category in view.columns:
-                name = (
-                    names.ignore_mask(source, stem, category, directory)
-                    if directory
-                    else names.undecided_mask(source, stem, category)
-                )
-                if name in waiting:
-                    placed.setdefault(name, row)
+        place = view.folder or f"{names.CONSENSUS_FOLDER}/"
+        stems = {row.image.rpartition(".")[0]: row for row in view.rows}
+        for name in waiting:
+            if name.startswith(place):
+                row = _row_of_mask(name.removeprefix(place), stems, view.columns)
+                if row is not None:
+                    placed[name] = row
     return placed
+
+
+def _row_of_mask(
+    name: str, stems: Mapping[str, IndexRow], columns: Sequence[str]
+) -> IndexRow | None:
+    """The row of `source/stem_category_ignore.png`; both stem and category may hold `_`."""
+    parts = name.rpartition("_")[0].split("_")
+    found = [
+        ("_".join(parts[cut:]), stems["_".join(parts[:cut])])
+        for cut in range(len(parts) - 1, 0, -1)
+        if "_".join(parts[:cut]) in stems
+    ]
+    known = [row for category, row in found if category in columns]
+    return next(iter((*known, *(row for _, row in found))), None)
 
 
 def _scan_items(views: Sequence[View], masks: Mapping[str, IndexRow]) -> dict[str, ScanItem]:
@@ -247,10 +255,3 @@ def _leftovers(root: Path, files: Sequence[str]) -> tuple[str, ...]:
         tables += [path.relative_to(root).as_posix() for path in people.rglob("*")]
     below = [f"{names.IMAGE_FOLDER}/{name}" for name in files]
     return tuple(sorted(name for name in (*tables, *below) if _PARTIAL in name))
-
-
-def _stray_tables(root: Path, view: View) -> tuple[str, ...]:
-    if not view.category.usable:
-        return ()
-    expected = {names.category_table(name) for name in view.categories}
-    return tuple(sorted(p.name for p in root.glob("c_*.csv") if p.name not in expected))

@@ -34,7 +34,8 @@ class Recount:
     Attributes:
         labels: Over all categories: each image counts once for a label.
         categories: By category.
-        broken: Categories of which a map could not be counted; they have no figures to compare.
+        broken: Categories with rows or maps that could not be counted; they have no figures to
+            compare.
         pixels: Labels that occur in maps.
         wholes: Labels that hold for whole images.
     """
@@ -69,7 +70,7 @@ class _Heap:
 def recount(
     view: View, maps: Mapping[str, MapFacts], usable: Callable[[IndexRow, MapFacts], bool]
 ) -> Recount:
-    """Frequency and coverage of every label of a view.
+    """Frequency and coverage of every label of a view; a photograph counts by its first row.
 
     Args:
         view: Index and tables.
@@ -77,10 +78,11 @@ def recount(
         usable: Whether a map counts on a row: decoded, R + 256 G, of the stated size.
     """
     heaps = {column: _Heap() for column in view.columns}
-    broken: set[str] = set()
+    broken = {name for name in view.concepts if not view.index.usable or name not in heaps}
     pixels: set[int] = set()
     wholes: set[int] = set()
-    for place, row in enumerate(view.rows):
+    for place, row in enumerate(view.by_image.values()):
+        stated = tuple(dict.fromkeys(row.numbers()))
         for category, name in dict.fromkeys(row.maps()):
             facts = maps.get(name)
             if facts is None or facts.size is None or not usable(row, facts):
@@ -88,8 +90,10 @@ def recount(
                 continue
             pixels.update(facts.labels)
             area = facts.size[0] * facts.size[1]
-            heaps[category].add(place, facts.labels, facts.counts, area)
-        for category, number in dict.fromkeys(row.numbers()):
+            heaps[category].add(
+                place, *_drawn(facts, {n for c, n in stated if c == category}), area
+            )
+        for category, number in stated:
             wholes.add(number)
             heaps[category].add(place, (number,), (1,), 1)
     return Recount(
@@ -99,6 +103,14 @@ def recount(
         frozenset(pixels),
         frozenset(wholes),
     )
+
+
+def _drawn(facts: MapFacts, stated: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The labels of a map and their pixels, without labels that the cell gives the whole image."""
+    if stated.isdisjoint(facts.labels):
+        return facts.labels, facts.counts
+    pairs = [pair for pair in zip(facts.labels, facts.counts, strict=True) if pair[0] not in stated]
+    return tuple(label for label, _ in pairs), tuple(count for _, count in pairs)
 
 
 def _figures(heaps: list[_Heap]) -> Figures:

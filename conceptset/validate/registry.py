@@ -72,9 +72,7 @@ class Rule:
 _RULES: dict[str, Rule] = {}
 
 
-def rule(
-    code: str, severity: Severity, *, foreign: Severity | None
-) -> Callable[[Check], Check]:
+def rule(code: str, severity: Severity, *, foreign: Severity | None) -> Callable[[Check], Check]:
     """Register a rule; its docstring has three paragraphs: what, why, how to fix.
 
     Raises:
@@ -87,7 +85,8 @@ def rule(
         parts = [" ".join(part.split()) for part in (inspect.getdoc(check) or "").split("\n\n")]
         if len(parts) != 3 or not all(parts):
             raise ValueError(f"the docstring of {code} has {len(parts)} parts, 3 are needed")
-        _RULES[code] = Rule(code, severity, foreign, *parts, check)
+        what, why, fix = parts
+        _RULES[code] = Rule(code, severity, foreign, what, why, fix, check)
         return check
 
     return register

@@ -177,9 +177,11 @@ def _doubles(
                 spot = Spot(int(a.flat[place]), _pixel(place, a.shape[1]), int(same.sum()))
                 result.append(Double(first, second, spot))
     for number in dict.fromkeys(numbers):
-        for name in coded:
-            if number in maps[name].labels:
-                result.append(Double(name, "", _spot(codes[name] == number, number)))
+        result.extend(
+            Double(name, "", _spot(codes[name] == number, number))
+            for name in coded
+            if number in maps[name].labels
+        )
         if numbers.count(number) > 1:
             result.append(Double("", "", Spot(number, (0, 0), 0)))
     return result

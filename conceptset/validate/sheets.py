@@ -64,8 +64,8 @@ class Sheet:
 
     @property
     def usable(self) -> bool:
-        """Whether its rows can be looked at."""
-        return self.fault is None and not self.missing
+        """Whether its rows are all there: what it does not list is then really missing."""
+        return self.fault is None and not self.missing and not self.ragged
 
 
 def load_sheet(root: Path, name: str, required: Sequence[str]) -> Sheet:

@@ -64,7 +64,8 @@ class View:
     Attributes:
         folder: Where they lie, relative to the set: empty, or `annotators/ada/`.
         index, label, category: The tables.
-        concepts: The table of each category that category.csv names.
+        concepts: The table of each category, also of stray ones.
+        stray: Categories that have a table and no row in category.csv.
         columns: Index columns that are read as categories.
         rows: The rows of the index.
     """
@@ -74,6 +75,7 @@ class View:
     label: Sheet
     category: Sheet
     concepts: Mapping[str, Sheet]
+    stray: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[IndexRow, ...]
 
@@ -86,9 +88,7 @@ class View:
     def label_names(self) -> dict[int, str]:
         """Label number to name, by label.csv."""
         return {
-            line.number: line.cells["name"]
-            for line in self.label.lines
-            if line.number is not None
+            line.number: line.cells["name"] for line in self.label.lines if line.number is not None
         }
 
     @cached_property
@@ -128,15 +128,26 @@ def load_view(root: Path, folder: str, *, ours: bool, above: Sequence[str] = ())
 
     index, label, category = sheet(names.INDEX), sheet(names.LABELS), sheet(names.CATEGORIES)
     own = tuple(dict.fromkeys(line.cells["name"] for line in category.lines))
-    concepts = {name: sheet(names.category_table(name)) for name in own if _plain(name)}
-    known = {*own, *above} if category.usable else None
+    stray = _stray_categories(root / folder, own)
+    concepts = {name: sheet(names.category_table(name)) for name in (*own, *stray) if _plain(name)}
+    known = {*own, *stray, *above} if category.usable else None
     columns = tuple(
         column
         for column in dict.fromkeys(index.header)
         if column not in names.FIXED_COLUMNS and (known is None or column in known)
     )
     rows = tuple(_index_row(line, columns) for line in index.lines)
-    return View(folder, index, label, category, concepts, columns, rows)
+    return View(folder, index, label, category, concepts, stray, columns, rows)
+
+
+def _stray_categories(folder: Path, own: Sequence[str]) -> tuple[str, ...]:
+    """Categories that have a table in the folder and are not among the known ones."""
+    if not folder.is_dir():
+        return ()
+    head, tail = names.category_table("\0").split("\0")
+    found = (path.name for path in folder.glob(f"{head}*{tail}"))
+    categories = sorted(name[len(head) : -len(tail)] for name in found)
+    return tuple(category for category in categories if category not in own)
 
 
 def _plain(category: str) -> bool:

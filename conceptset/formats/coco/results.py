@@ -32,10 +32,8 @@ def load(path: Path) -> Document:
     return complete(path, data) if isinstance(data, list) else document_from(path, data)
 
 
-def is_results(data: object) -> bool:
-    """Whether a parsed file is a list of objects with image_id and category_id."""
-    if not isinstance(data, list):
-        return False
+def is_results(data: list[Any]) -> bool:
+    """Whether a parsed list holds objects with image_id and category_id; the first 20 are seen."""
     return any(
         isinstance(entry, dict) and "image_id" in entry and "category_id" in entry
         for entry in data[:20]
@@ -53,18 +51,7 @@ def complete(path: Path, data: list[Any]) -> Document:
             "is no COCO file: the list holds no objects with image_id and category_id", path=path
         )
     images, categories = ids_of(data, "image_id"), ids_of(data, "category_id")
-    found: list[Document] = []
-    for other in sorted(path.parent.glob("*.json")):
-        if other == path or not other.is_file():
-            continue
-        try:
-            document = document_from(other, read_json(other, allow_nan=True))
-        except ConceptsetError:  # not every JSON beside it is a COCO file
-            continue
-        if images <= ids_of(document.images, "id") and categories <= ids_of(
-            document.categories, "id"
-        ):
-            found.append(document)
+    found = _companions(path, images, categories)
     if not found:
         raise SourceError(
             "is a list of results without images and categories, and no JSON file in its folder "
@@ -84,6 +71,23 @@ def complete(path: Path, data: list[Any]) -> Document:
             hint=_HINT,
         )
     return replace(found[0], path=path, annotations=data, contributor=None)
+
+
+def _companions(path: Path, images: set[str], categories: set[str]) -> list[Document]:
+    """The COCO files beside `path` that have all these images and categories, by name."""
+    found: list[Document] = []
+    for other in sorted(path.parent.glob("*.json")):
+        if other == path or not other.is_file():
+            continue
+        try:
+            document = document_from(other, read_json(other, allow_nan=True))
+        except ConceptsetError:  # not every JSON beside it is a COCO file
+            continue
+        if images <= ids_of(document.images, "id") and categories <= ids_of(
+            document.categories, "id"
+        ):
+            found.append(document)
+    return found
 
 
 def _meaning(document: Document, images: set[str], categories: set[str]) -> object:

@@ -1,5 +1,5 @@
-"""The rules, one module per prefix; importing this package registers them all."""
+"""The rules, by prefix; importing this package registers them all."""
 
-from conceptset.validate.rules import ann, cat, figures, idx, lay, links, seg, spl, tables
+from conceptset.validate.rules import ann, cat, cat_figures, idx, lay, seg, spl
 
-__all__ = ["ann", "cat", "figures", "idx", "lay", "links", "seg", "spl", "tables"]
+__all__ = ["ann", "cat", "cat_figures", "idx", "lay", "seg", "spl"]

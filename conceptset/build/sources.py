@@ -127,7 +127,7 @@ def _image_root(file: Path, reader: Format, *, below: Path | None) -> Path:
     for candidate in candidates:
         if candidate.is_dir() and sample:
             catalogue = ImageCatalogue(candidate)
-            if any(catalogue.locate(name) not in ("missing", "ambiguous") for name in sample):
+            if any(isinstance(catalogue.locate(name), str) for name in sample):
                 return candidate
     raise SourceError(
         f"names {len(names)} images, such as {sample[0]!r}; none of them was found"

@@ -7,8 +7,8 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from conceptset.errors import ImageError, UnsafeError, UsageError
 from conceptset.io.images import SUFFIXES, ImageHeader, read_header
@@ -35,7 +35,11 @@ class Photograph:
         return self.root / self.key
 
 
-Lookup = Literal["missing", "ambiguous"]
+class NotFound(Enum):
+    """Why a name leads to no photograph."""
+
+    MISSING = "missing"
+    AMBIGUOUS = "ambiguous"
 
 
 class ImageCatalogue:
@@ -67,7 +71,7 @@ class ImageCatalogue:
             self._by_name = table
         return self._by_name
 
-    def locate(self, name: str) -> str | Lookup:
+    def locate(self, name: str) -> str | NotFound:
         """The key of the photograph an annotation calls `name`, or why there is none.
 
         Raises:
@@ -84,7 +88,7 @@ class ImageCatalogue:
         if len(keys) == 1:
             resolve_inside(self.root, keys[0])
             return keys[0]
-        return "ambiguous" if keys else "missing"
+        return NotFound.AMBIGUOUS if keys else NotFound.MISSING
 
     def find(self, name: str) -> Photograph:
         """The photograph an annotation calls `name`.
@@ -94,14 +98,14 @@ class ImageCatalogue:
             UnsafeError: The name leads out of the root, or the header announces a bomb.
         """
         key = self.locate(name)
-        if key == "missing":
+        if key is NotFound.MISSING:
             raise ImageError(
                 "the image does not exist",
                 path=name,
                 hint=f"It was looked for below {self.root.name or self.root}/, also by its last "
                 "name alone. Give its folder with --images DIR.",
             )
-        if key == "ambiguous":
+        if key is NotFound.AMBIGUOUS:
             raise ImageError(
                 "several images below the image folder have this name",
                 path=name,

@@ -89,13 +89,22 @@ def read_header(path: Path, *, data: bytes | None = None) -> ImageHeader:
         data: The bytes, where they were read already.
     """
     with _opened(path if data is None else data, name=path) as image:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = _orientation(image)
         return ImageHeader(
             format=image.format or "",
             mode=image.mode,
             size=(image.height, image.width),
             orientation=orientation if orientation in range(1, 9) else 1,
         )
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation without decoding: of a PNG only the chunks before the pixels are asked."""
+    if image.format != "PNG":
+        return int(image.getexif().get(_ORIENTATION, 1))
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return int(exif.get(_ORIENTATION, 1))
 
 
 def decode_rgb(path: Path, *, frame: Frame, data: bytes | None = None) -> Image.Image:
@@ -128,7 +137,7 @@ def decode_stored(
     """
     with _opened(path if data is None else data, name=path) as image:
         image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = _orientation(image)
         header = ImageHeader(
             format=image.format or "",
             mode=image.mode,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from conceptset.errors import ImageError, UnsafeError
-from conceptset.io.catalogue import ImageCatalogue, Photograph
+from conceptset.io.catalogue import ImageCatalogue, NotFound, Photograph
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import quoted
 from conceptset.records import Frame
@@ -96,10 +96,10 @@ def _find(catalogue: ImageCatalogue, name: str, spot: Spot) -> Photograph | None
     except UnsafeError as error:
         spot.report("SRC006", f"the photograph {quoted(name)} is refused: {error.message}.")
         return None
-    if found == "missing":
+    if found is NotFound.MISSING:
         spot.report("SRC001", f"the photograph {quoted(name)} does not exist.")
         return None
-    if found == "ambiguous":
+    if found is NotFound.AMBIGUOUS:
         spot.report("SRC002", f"several photographs are called {quoted(name)}.")
         return None
     try:

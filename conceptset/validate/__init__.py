@@ -6,16 +6,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from conceptset.validate.catalogue import explain, rules
     from conceptset.validate.checker import Report, validate
     from conceptset.validate.output import format_report
-    from conceptset.validate.registry import Rule, explain, rules
+    from conceptset.validate.registry import Rule
 
 _HOME = {
     "Report": "conceptset.validate.checker",
     "Rule": "conceptset.validate.registry",
-    "explain": "conceptset.validate.registry",
+    "explain": "conceptset.validate.catalogue",
     "format_report": "conceptset.validate.output",
-    "rules": "conceptset.validate.registry",
+    "rules": "conceptset.validate.catalogue",
     "validate": "conceptset.validate.checker",
 }
 

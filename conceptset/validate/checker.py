@@ -9,9 +9,10 @@ from typing import Literal
 
 from conceptset.errors import UsageError
 from conceptset.findings import Finding, Severity
+from conceptset.validate.catalogue import chosen
 from conceptset.validate.context import Context
 from conceptset.validate.gather import gather
-from conceptset.validate.registry import Rule, chosen
+from conceptset.validate.registry import Rule
 
 
 @dataclass(frozen=True, slots=True)

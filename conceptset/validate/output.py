@@ -11,8 +11,8 @@ from urllib.parse import quote
 from conceptset import __version__
 from conceptset.errors import UsageError, printable
 from conceptset.findings import Finding, Severity
+from conceptset.validate.catalogue import rules
 from conceptset.validate.checker import Report
-from conceptset.validate.registry import rules
 
 Format = Literal["text", "json", "jsonl", "sarif", "github"]
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

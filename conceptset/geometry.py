@@ -205,12 +205,13 @@ def encode_counts(counts: IntArray) -> str:
     """
     values = counts.astype(np.int64)
     values[3:] -= counts[1:-2]
-    out = bytearray()
-    for value in values.tolist():
-        rest, more = value, True
-        while more:
-            group = rest & 31
-            rest >>= 5
-            more = rest != -1 if group & 16 else rest != 0
-            out.append((group | 32 if more else group) + 48)
-    return out.decode("ascii")
+    columns, unfinished = [], np.ones(len(values), dtype=bool)
+    while unfinished.any():
+        group = values & 31
+        values >>= 5
+        more = np.where(group & 16, values != -1, values != 0)
+        code = np.where(more, group | 32, group) + 48
+        columns.append(np.where(unfinished, code, 0))
+        unfinished &= more
+    table = np.stack(columns, axis=1) if columns else np.zeros((0, 1), dtype=np.int64)
+    return table[table > 0].astype(np.uint8).tobytes().decode("ascii")

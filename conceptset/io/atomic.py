@@ -7,6 +7,7 @@ the manifest, written last, is the commit. Killed at any moment, the worst that 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conceptset.errors import OutputError, UsageError
+
+_POSIX = os.name == "posix"
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -45,10 +48,12 @@ def sync_directory(path: Path) -> None:
 def sync_tree(root: Path) -> None:
     """Flush every file and directory below `root` to disk.
 
-    One `sync` first lets the kernel write everything in its own order; the pass over the files
-    then finds them clean and only collects errors.
+    One `syncfs` flushes the whole file system and reports write errors (since Linux 5.8); flushing
+    a hundred thousand small files one by one costs a disk barrier each. Where there is no such
+    call every file is flushed by itself.
     """
-    os.sync()
+    if _sync_file_system(root):
+        return
     for directory, _, names in os.walk(root):
         for name in names:
             handle = os.open(Path(directory, name), os.O_RDONLY)
@@ -57,6 +62,21 @@ def sync_tree(root: Path) -> None:
             finally:
                 os.close(handle)
         sync_directory(Path(directory))
+
+
+def _sync_file_system(root: Path) -> bool:
+    """Flush the file system that holds `root`; False where the system has no call for it."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if _POSIX else None
+    if syncfs is None:
+        return False
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        if syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(root))
+    finally:
+        os.close(handle)
+    return True
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
@@ -100,6 +120,7 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         yield partial
         sync_tree(partial)
         old = None
+        check_target(target, overwrite=overwrite)  # somebody may have made it meanwhile
         if os.path.lexists(target):
             old = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-old-", dir=target.parent))
             target.rename(old / target.name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conceptset.errors import OutputError, UsageError
+from conceptset.io import atomic
 from conceptset.io.atomic import check_target, new_directory, sync_tree, write_file
 
 
@@ -206,6 +207,7 @@ def test_sync_tree_reads_everything(tmp_path, monkeypatch):
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", record)
+    monkeypatch.setattr(atomic, "_sync_file_system", lambda _root: False)
     sync_tree(tmp_path)
     expected = [tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
     assert sorted(synced) == sorted(map(str, expected))

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""What our work costs, as a ratio to the work nobody can avoid, in one process on one core.
+
+    python tools/bench.py [build] [validate] [dissect] [--source coco.json --weights FILE ...]
+
+build is measured against decoding, resizing and encoding the same photographs and encoding the
+same maps; validate against decoding every photograph and map of the set once; dissect against the
+bare forward pass (same threads, batch size and memory format, decoding included on both sides).
+Medians of several rounds, taken in turn, so that a busy machine disturbs both sides alike.
+Without a source the demo's own world is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent / "demo"))
+
+Work = Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", help="build, validate, dissect; all if none is named")
+    parser.add_argument("--source", type=Path, help="a COCO file with its photographs")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--weights", default="none")
+    parser.add_argument("--num-classes", type=int)
+    parser.add_argument("--layers", default="layer4")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=16)
+    options = parser.parse_args()
+    parts = options.parts or ["build", "validate", "dissect"]
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        source = options.source or demo_world(home)
+        concept_set = build(source, home / "set")
+        rows = []
+        if "build" in parts:
+            rows.append(bench_build(source, concept_set, home, options.rounds))
+        if "validate" in parts:
+            rows.append(bench_validate(concept_set, options.rounds))
+        if "dissect" in parts:
+            rows += bench_dissect(concept_set, home, options)
+        print_rows(rows)
+        peaks(source, home, options, parts)
+
+
+def demo_world(home: Path) -> Path:
+    from world import write_world
+
+    write_world(home / "world", seed=0, n_train=1, n_test=200)
+    return home / "world" / "ada.json"
+
+
+def build(source: Path, out: Path) -> Path:
+    from conceptset.build import BuildOptions, build_set
+
+    build_set([source], out, BuildOptions(overwrite=True))
+    return out
+
+
+def in_turn(ours: Work, bare: Work, rounds: int) -> tuple[float, float]:
+    """Median seconds of both, measured alternately after one round that is not counted."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for round_ in range(rounds + 1):
+        for work, record in zip((ours, bare), times, strict=True):
+            begin = time.perf_counter()
+            work()
+            if round_:
+                record.append(time.perf_counter() - begin)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+Row = tuple[str, int, float, float]
+
+
+def bench_build(source: Path, concept_set: Path, home: Path, rounds: int) -> Row:
+    from conceptset.layout.reading import open_concept_set
+    from conceptset.io.tables import read_table
+
+    opened = open_concept_set(concept_set)
+    origins = dict(read_table(concept_set / "images.csv").records())
+    originals = {row["image"]: row["original"] for row in origins.values()}
+    roots = [source.parent / "images", source.parent]
+    root = next(r for r in roots if (r / next(iter(originals.values()))).is_file())
+    maps = {
+        entry.image: [
+            np.asarray(Image.open(opened.file(name)))
+            for cell in entry.cells.values()
+            for name in cell.maps
+        ]
+        for entry in opened.entries
+    }
+
+    def bare() -> None:
+        for entry in opened.entries:
+            with Image.open(root / originals[entry.image]) as image:
+                small = image.convert("RGB").resize(
+                    entry.image_size[::-1], Image.Resampling.BILINEAR
+                )
+            small.save(io.BytesIO(), "JPEG", quality=95, subsampling=0)
+            for labels in maps[entry.image]:
+                Image.fromarray(labels).save(io.BytesIO(), "PNG", compress_level=6)
+
+    places = (home / f"again{place}" for place in itertools.count())
+    ours, floor = in_turn(lambda: build(source, next(places)), bare, rounds)
+    return ("build / decode + resize + encode", len(opened.entries), ours, floor)
+
+
+def bench_validate(concept_set: Path, rounds: int) -> Row:
+    from conceptset.validate import validate
+
+    files = sorted((concept_set / "images").rglob("*.*"))
+
+    def bare() -> None:
+        for path in files:
+            with Image.open(path) as image:
+                np.asarray(image)
+
+    images = len(list((concept_set / "images").rglob("*.jpg")))
+    ours, floor = in_turn(lambda: validate(concept_set, jobs=1), bare, rounds)
+    return ("validate / decode of photographs and maps", images, ours, floor)
+
+
+def bench_dissect(concept_set: Path, home: Path, options: argparse.Namespace) -> list[Row]:
+    import torch
+
+    from conceptset.layout.reading import open_concept_set
+    from dissect.api import dissect_model
+    from dissect.models import load_model
+
+    opened = open_concept_set(concept_set)
+    torch.set_num_threads(options.threads)
+    model = load_model(options.model, weights=options.weights, num_classes=options.num_classes)
+    module = model.module.to(memory_format=torch.channels_last)
+    mean = torch.tensor(model.mean).view(3, 1, 1)
+    std = torch.tensor(model.std).view(3, 1, 1)
+    rows: list[Row] = []
+    for layers in ([name] for name in options.layers.split(",")), [options.layers.split(",")]:
+        for wanted in layers:
+            if len(rows) and rows[-1][0].endswith(", ".join(wanted)):
+                continue
+
+            def bare() -> None:
+                with torch.inference_mode(), stop_after(module, wanted[-1]):
+                    for batch in batches(opened, options.batch_size):
+                        data = (batch - mean) / std
+                        try:
+                            module(data.contiguous(memory_format=torch.channels_last))
+                        except StopIteration:
+                            pass
+
+            def ours() -> None:
+                dissect_model(
+                    module,
+                    opened,
+                    wanted,
+                    home / "run",
+                    mean=model.mean,
+                    std=model.std,
+                    overwrite=True,
+                    threads=options.threads,
+                    batch_size=options.batch_size,
+                )
+
+            seconds, floor = in_turn(ours, bare, options.rounds)
+            name = f"dissect / forward pass: {options.model} {', '.join(wanted)}"
+            rows.append((name, len(opened.entries), seconds, floor))
+    return rows
+
+
+@contextmanager
+def stop_after(module: object, layer: str) -> Iterator[None]:
+    """The same shortcut on the bare side: nothing after the last layer asked for is computed."""
+
+    def stop(*_: object) -> None:
+        raise StopIteration
+
+    handle = module.get_submodule(layer).register_forward_hook(stop)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def batches(opened: object, size: int) -> Iterator[object]:
+    import torch
+
+    entries = opened.entries  # type: ignore[attr-defined]
+    for begin in range(0, len(entries), size):
+        arrays = []
+        for entry in entries[begin : begin + size]:
+            with Image.open(opened.file(entry.image)) as image:  # type: ignore[attr-defined]
+                arrays.append(np.asarray(image.convert("RGB")))
+        yield torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
+
+
+def print_rows(rows: list[Row]) -> None:
+    print(f"{'':62} {'images':>7} {'ours ms':>9} {'bare ms':>9} {'ratio':>6}")
+    for name, images, ours, floor in rows:
+        per = 1000 / images
+        print(f"{name:62} {images:7} {ours * per:9.2f} {floor * per:9.2f} {ours / floor:6.2f}")
+
+
+def peaks(source: Path, home: Path, options: argparse.Namespace, parts: list[str]) -> None:
+    """Peak memory of each command in a process of its own, worker processes included."""
+    commands = {
+        "build": ["conceptset", "build", source, "--out", home / "peak", "--overwrite"],
+        "validate": ["conceptset", "validate", home / "peak"],
+        "dissect": [
+            *("dissect", "run", home / "peak", "--model", options.model),
+            *("--weights", options.weights, "--layers", options.layers),
+            *("--out", home / "peakrun", "--threads", options.threads, "--overwrite"),
+            *(("--num-classes", options.num_classes) if options.num_classes else ()),
+        ],
+    }
+    for part in parts:
+        program, *arguments = commands[part]
+        command = [sys.executable, "-m", program, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"peak memory up to and with {part}: {peak:.0f} MiB (exit code {done.returncode})")
+
+
+if __name__ == "__main__":
+    main()

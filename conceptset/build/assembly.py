@@ -184,9 +184,12 @@ class _Builder:
             min_coverage=self.options.min_coverage,
         )
         if not vocabulary.names:
+            reasons = [f"{count} {why}" for why, count in self.gathered.left_out.items()]
+            if vocabulary.dropped:
+                reasons.append(f"{len(vocabulary.dropped)} concepts below the limits")
             raise SourceError(
                 "no label is left",
-                hint="Nothing was drawn, or --taxonomy and the limits leave everything out.",
+                hint=f"Left out: {'; '.join(reasons)}." if reasons else "Nothing was drawn.",
             )
         encoded = self._encode(members, vocabulary)
         figures = self._write_tables(members, encoded, vocabulary)

@@ -14,7 +14,9 @@ from conceptset.build import BuildOptions, build_set
 from conceptset.build.consensus import majority
 from conceptset.build.fitting import fit_to
 from conceptset.build.options import parse_aliases, parse_size, parse_split
+from conceptset.build.rendering import Painted, Rendered
 from conceptset.build.splitting import draw_split, identity_of
+from conceptset.build.vocabulary import number_concepts
 from conceptset.errors import (
     AnnotationError,
     ImageError,
@@ -288,6 +290,19 @@ def test_limits_and_taxonomy_leave_concepts_out(one, tmp_path):
     with pytest.raises(SourceError, match="no label is left"):
         build_set([source], tmp_path / "none", same_size(min_frequency=3))
     assert not (tmp_path / "none").exists()
+
+
+def test_more_labels_than_the_layout_can_number_are_refused():
+    """Peers keep labels in 16 bits with a sign: 32767 is the last one."""
+    many = [f"n{place:05}" for place in range(32_768)]
+    identifiers = {name: place for place, name in enumerate(many, start=1)}
+    painted = Painted((1, 1), (), b"", (), b"", (), ())
+    image = Rendered(painted, union=dict.fromkeys(identifiers.values(), 1))
+    with pytest.raises(UsageError, match=r"32768 concepts.*32767.*--taxonomy"):
+        number_concepts([image], identifiers, min_frequency=1, min_coverage=0)
+    del identifiers["n32767"], image.union[32_768]
+    names = number_concepts([image], identifiers, min_frequency=1, min_coverage=0).names
+    assert len(names) == 32_767
 
 
 def test_numbers_fall_with_use_and_do_not_depend_on_the_consensus(world, tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from conceptset.build.assembly import build_set, load_taxonomy
+from conceptset.build.assembly import build_set
+from conceptset.build.checks import load_taxonomy
 from conceptset.build.options import BuildOptions
 from conceptset.build.summary import BuildReport
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from conceptset import __version__
 from conceptset.build import tables
+from conceptset.build.checks import check_method, check_replaceable, check_voter, load_taxonomy
 from conceptset.build.encoding import (
     ROOT,
     Encoded,
@@ -27,22 +28,21 @@ from conceptset.build.sources import find_sources
 from conceptset.build.splitting import draw_split, identity_of
 from conceptset.build.summary import BuildReport, undetectable
 from conceptset.build.vocabulary import Vocabulary, number_concepts
-from conceptset.errors import SourceError, TaxonomyError, UsageError
+from conceptset.errors import SourceError
 from conceptset.findings import Problems
 from conceptset.io.atomic import check_target, new_directory
 from conceptset.io.parallel import ordered_map
-from conceptset.io.tables import digest, format_json, format_table, read_table
+from conceptset.io.tables import digest, format_json, format_table
 from conceptset.layout import names
 from conceptset.layout.digests import digest_of_files
 from conceptset.layout.models import Digests, Manifest, SetCounts
 from conceptset.parsing.defects import Spot
 from conceptset.records import Person
-from conceptset.taxonomy import Taxonomy, parse_taxonomy
+from conceptset.taxonomy import Taxonomy
 
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
 _SMALL = 48  # images below which starting worker processes costs more than it saves
-_LATER_METHODS = ("plurality", "ignore-unlabelled", "segment-vote", "staple", "dawid-skene")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,8 @@ def build_set(
         OutputError: The set cannot be written. In every case nothing is left behind.
     """
     check_target(out, overwrite=options.overwrite)
-    if options.consensus in _LATER_METHODS:
-        raise UsageError(
-            f"--consensus {options.consensus} is not available in this version",
-            hint="Take majority, or the name of one annotator.",
-        )
+    check_replaceable(out)
+    check_method(options.consensus)
     taxonomy = load_taxonomy(options.taxonomy)
     problems = Problems(options.on_error)
     found = find_sources(sources, format_name=options.format, images=options.images)
@@ -111,40 +108,11 @@ def build_set(
             hint="--annotator NAME says who looked at images without any object.",
         )
     people = _People.of(gathered.images)
-    _check_consensus(options.consensus, people)
+    check_voter(options.consensus, people.persons)
     jobs = options.jobs if len(gathered.images) >= _SMALL else 1
     with new_directory(out, overwrite=options.overwrite) as folder:
         builder = _Builder(folder, options, taxonomy, problems, people, gathered, step, jobs)
         return builder.build()
-
-
-def load_taxonomy(path: Path | None) -> Taxonomy:
-    """The taxonomy in a file; every name means itself where there is none.
-
-    Raises:
-        TaxonomyError: The file cannot be used; the message names file and line.
-    """
-    if path is None:
-        return Taxonomy()
-    try:
-        table = read_table(path)
-        return parse_taxonomy(table.header, table.records())
-    except SourceError as error:
-        raise TaxonomyError(error.message, path=path, pointer=error.pointer) from error
-    except TaxonomyError as error:
-        raise TaxonomyError(
-            error.message, path=path, pointer=error.pointer, hint=error.hint
-        ) from error
-
-
-def _check_consensus(consensus: str, people: _People) -> None:
-    known = {person.name for person in people.persons}
-    if consensus != "majority" and consensus not in known:
-        listed = ", ".join(sorted(repr(name) for name in known)[:8])
-        raise UsageError(
-            f"--consensus is {consensus!r}, majority or an annotator was expected",
-            hint=f"Annotators: {listed}.",
-        )
 
 
 class _Builder:

@@ -119,21 +119,8 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         partial.chmod(0o755)
         yield partial
         sync_tree(partial)
-        old = None
         check_target(target, overwrite=overwrite)  # somebody may have made it meanwhile
-        if os.path.lexists(target):
-            old = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-old-", dir=target.parent))
-            target.rename(old / target.name)
-        try:
-            partial.rename(target)
-        except OSError:
-            if old is not None:
-                (old / target.name).rename(target)
-                old.rmdir()
-            raise
-        sync_directory(target.parent)
-        if old is not None:
-            shutil.rmtree(old)
+        aside = _take_place(partial, target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise OutputError(
@@ -144,3 +131,30 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    try:
+        sync_directory(target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"is written, but its folder cannot be flushed to disk ({error.strerror})", path=target
+        ) from error
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _take_place(partial: Path, target: Path) -> Path | None:
+    """Rename `partial` to `target`; the directory in which an old target now lies."""
+    if not os.path.lexists(target):
+        partial.rename(target)
+        return None
+    aside = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-old-", dir=target.parent))
+    old = aside / target.name
+    try:
+        target.rename(old)
+        partial.rename(target)
+    except BaseException:  # Ctrl-C too: the old target goes back under its name
+        if not os.path.lexists(target):
+            old.rename(target)
+        if not os.path.lexists(old):
+            aside.rmdir()
+        raise
+    return aside

@@ -448,6 +448,15 @@ def test_an_existing_set_is_left_alone_unless_told(one, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
 
 
+def test_overwrite_never_removes_what_is_no_concept_set(one, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="replaces concept sets only"):
+        build_one(one, home, [("a.png", "x", (0, 0, 4, 4))], same_size(overwrite=True))
+    assert (home / "thesis.txt").read_text() == "years of work"
+
+
 def truncated(world):
     path = world.photograph("a.jpg", (64, 64), quality=95)
     path.write_bytes(path.read_bytes()[:-900])

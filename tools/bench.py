@@ -13,6 +13,7 @@ Without a source the demo's own world is measured.
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import itertools
 import resource
@@ -22,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -91,8 +93,8 @@ Row = tuple[str, int, float, float]
 
 
 def bench_build(source: Path, concept_set: Path, home: Path, rounds: int) -> Row:
-    from conceptset.layout.reading import open_concept_set
     from conceptset.io.tables import read_table
+    from conceptset.layout.reading import open_concept_set
 
     opened = open_concept_set(concept_set)
     origins = dict(read_table(concept_set / "images.csv").records())
@@ -139,74 +141,81 @@ def bench_validate(concept_set: Path, rounds: int) -> Row:
 
 
 def bench_dissect(concept_set: Path, home: Path, options: argparse.Namespace) -> list[Row]:
+    """Each layer by itself, then all of them at once."""
     import torch
 
     from conceptset.layout.reading import open_concept_set
-    from dissect.api import dissect_model
     from dissect.models import load_model
 
     opened = open_concept_set(concept_set)
     torch.set_num_threads(options.threads)
     model = load_model(options.model, weights=options.weights, num_classes=options.num_classes)
-    module = model.module.to(memory_format=torch.channels_last)
-    mean = torch.tensor(model.mean).view(3, 1, 1)
-    std = torch.tensor(model.std).view(3, 1, 1)
+    model.module.to(memory_format=torch.channels_last)
+    layers = options.layers.split(",")
+    choices = [[name] for name in layers] + ([layers] if len(layers) > 1 else [])
     rows: list[Row] = []
-    for layers in ([name] for name in options.layers.split(",")), [options.layers.split(",")]:
-        for wanted in layers:
-            if len(rows) and rows[-1][0].endswith(", ".join(wanted)):
-                continue
-
-            def bare() -> None:
-                with torch.inference_mode(), stop_after(module, wanted[-1]):
-                    for batch in batches(opened, options.batch_size):
-                        data = (batch - mean) / std
-                        try:
-                            module(data.contiguous(memory_format=torch.channels_last))
-                        except StopIteration:
-                            pass
-
-            def ours() -> None:
-                dissect_model(
-                    module,
-                    opened,
-                    wanted,
-                    home / "run",
-                    mean=model.mean,
-                    std=model.std,
-                    overwrite=True,
-                    threads=options.threads,
-                    batch_size=options.batch_size,
-                )
-
-            seconds, floor = in_turn(ours, bare, options.rounds)
-            name = f"dissect / forward pass: {options.model} {', '.join(wanted)}"
-            rows.append((name, len(opened.entries), seconds, floor))
+    for wanted in choices:
+        ours = functools.partial(full_run, model, opened, wanted, home / "run", options)
+        bare = functools.partial(bare_forward, model, opened, wanted[-1], options.batch_size)
+        name = f"dissect / forward pass: {options.model} {', '.join(wanted)}"
+        rows.append((name, len(opened.entries), *in_turn(ours, bare, options.rounds)))
     return rows
 
 
+def full_run(
+    model: Any, opened: Any, layers: list[str], out: Path, options: argparse.Namespace
+) -> None:
+    """Everything `dissect run` does but the report."""
+    from dissect.api import dissect_model
+
+    dissect_model(
+        model.module,
+        opened,
+        layers,
+        out,
+        mean=model.mean,
+        std=model.std,
+        overwrite=True,
+        threads=options.threads,
+        batch_size=options.batch_size,
+    )
+
+
+def bare_forward(model: Any, opened: Any, last: str, batch_size: int) -> None:
+    """Decode and forward only, stopped after the last layer asked for, as ours is."""
+    import torch
+
+    mean = torch.tensor(model.mean).view(3, 1, 1)
+    std = torch.tensor(model.std).view(3, 1, 1)
+    with torch.inference_mode(), stop_after(model.module, last):
+        for batch in batches(opened, batch_size):
+            data = ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
+            with suppress(StopIteration):
+                model.module(data)
+
+
 @contextmanager
-def stop_after(module: object, layer: str) -> Iterator[None]:
+def stop_after(module: Any, layer: str) -> Iterator[None]:
     """The same shortcut on the bare side: nothing after the last layer asked for is computed."""
 
     def stop(*_: object) -> None:
         raise StopIteration
 
-    handle = module.get_submodule(layer).register_forward_hook(stop)  # type: ignore[attr-defined]
+    handle = module.get_submodule(layer).register_forward_hook(stop)
     try:
         yield
     finally:
         handle.remove()
 
 
-def batches(opened: object, size: int) -> Iterator[object]:
+def batches(opened: Any, size: int) -> Iterator[Any]:
     import torch
 
-    entries = opened.entries  # type: ignore[attr-defined]
+    entries = opened.entries
     for begin in range(0, len(entries), size):
         arrays = []
         for entry in entries[begin : begin + size]:
-            with Image.open(opened.file(entry.image)) as image:  # type: ignore[attr-defined]
+            with Image.open(opened.file(entry.image)) as image:
                 arrays.append(np.asarray(image.convert("RGB")))
         yield torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
 

@@ -44,6 +44,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# --doctest-modules would import each as a module of the one name they share.
+collect_ignore_glob = ["*conftest.py"]
+
 ROOT = Path(__file__).resolve().parent.parent
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

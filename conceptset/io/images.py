@@ -89,13 +89,17 @@ def read_header(path: Path, *, data: bytes | None = None) -> ImageHeader:
         data: The bytes, where they were read already.
     """
     with _opened(path if data is None else data, name=path) as image:
-        orientation = _orientation(image)
-        return ImageHeader(
-            format=image.format or "",
-            mode=image.mode,
-            size=(image.height, image.width),
-            orientation=orientation if orientation in range(1, 9) else 1,
-        )
+        return _header(image)
+
+
+def _header(image: Image.Image) -> ImageHeader:
+    orientation = _orientation(image)
+    return ImageHeader(
+        format=image.format or "",
+        mode=image.mode,
+        size=(image.height, image.width),
+        orientation=orientation if orientation in range(1, 9) else 1,
+    )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -137,14 +141,28 @@ def decode_stored(
     """
     with _opened(path if data is None else data, name=path) as image:
         image.load()
-        orientation = _orientation(image)
-        header = ImageHeader(
-            format=image.format or "",
-            mode=image.mode,
-            size=(image.height, image.width),
-            orientation=orientation if orientation in range(1, 9) else 1,
-        )
-        return header, np.asarray(image)
+        return _header(image), np.asarray(image)
+
+
+def check_decodes(path: Path, *, data: bytes | None = None) -> ImageHeader:
+    """The header of an image of which every byte of pixel data was read.
+
+    A JPEG is decoded at an eighth of its size: that finds a file cut short just as surely, in half
+    the time.
+
+    Args:
+        path: The file; named in errors.
+        data: The bytes, where they were read already.
+
+    Raises:
+        ImageError: It is missing, broken or cut short.
+        UnsafeError: Its header announces too many pixels.
+    """
+    with _opened(path if data is None else data, name=path) as image:
+        header = _header(image)
+        image.draft(None, (1, 1))
+        image.load()
+        return header
 
 
 def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:

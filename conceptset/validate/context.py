@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,9 @@ from conceptset.validate.people import AnnotatorLine, SegmentFacts
 from conceptset.validate.recount import Recount, recount
 from conceptset.validate.sheets import Line, Sheet
 from conceptset.validate.views import IndexRow, View, safe_name
+
+# What nearly every name looks like; looking at it so spares the closer look.
+_PLAIN = re.compile(r"\w[\w.-]{0,99}(/\w[\w.-]{0,99}){0,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Context:
     @property
     def several(self) -> bool:
         """Whether more than one annotator, or one in several sessions, worked on the set."""
-        return len(self.annotators) > 1
+        return max(len(self.annotators), len(self.folders)) > 1
 
     @property
     def complete(self) -> bool:
@@ -170,7 +174,7 @@ class Context:
         return frozenset(
             line.number
             for line in (sheet.lines if sheet is not None else ())
-            if line.number is not None and line.number not in carried
+            if line.number in view.label_names and line.number not in carried
         )
 
 
@@ -197,7 +201,7 @@ def is_usable(name: str) -> bool:
     >>> is_usable("a/b.png"), is_usable("../b.png"), is_usable("a//b.png")
     (True, False, False)
     """
-    return safe_name(name) == name
+    return _PLAIN.fullmatch(name) is not None or safe_name(name) == name
 
 
 def lines_by_number(sheet: Sheet) -> dict[int, Line]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,8 +34,9 @@ from conceptset.validate.views import (
     required_columns,
 )
 
-FEW_IMAGES = 64  # below this, starting worker processes costs more than it saves
-MUCH_TEXT = 8 << 20  # the same for segments.jsonl, in bytes
+FIRST_IMAGES = 64  # scanned in this process, to see how long the others will take
+START_SECONDS = 2.0  # what starting worker processes costs at most, on a busy machine
+MUCH_TEXT = 8 << 20  # bytes of segments.jsonl worth starting them for
 _PARTIAL = ".partial-"
 
 Progress = Callable[[int, int], None]
@@ -51,20 +53,16 @@ def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Contex
     annotators = parse_annotators(singles[names.ANNOTATORS]) if ours else ()
     folders, outside = _list_people(root) if ours else ((), ())
     people = _load_people(root, annotators, folders, outside, above=view.categories)
-    views = (view, *people.values())
-    masks = _place_masks(views, files) if ours else {}
-    items = _scan_items(views, masks)
-    count = min(len(items), usable_cores()) if jobs is None else jobs
-    workers = 1 if jobs is None and len(items) < FEW_IMAGES else count
+    masks = _place_masks((view, *people.values()), files) if ours else {}
+    items = _scan_items((view, *people.values()), masks)
+    workers = usable_cores() if jobs is None else jobs
     scan = partial(
         scan_image,
         folder=folder,
-        known=frozenset(view.label_names) if view.label.usable else None,
+        known=frozenset(view.label_names) if view.lists_labels else None,
         links=bool(links),
     )
-    images = _scan(scan, items, workers, progress)
-    found = {facts.path: facts for image in images.values() for facts in image.masks}
-    segments = _load_all_segments(root, [one.folder for one in people.values()], workers)
+    images = _scan(scan, items, workers, progress, wait_and_see=jobs is None)
     return Context(
         ours=ours,
         manifest=manifest,
@@ -77,9 +75,11 @@ def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Contex
         people=people,
         annotators=annotators,
         singles=singles,
-        segments=dict(zip(people, segments, strict=True)),
+        segments=_load_all_segments(root, people, workers),
         images=images,
-        masks=tuple((row, found[name]) for name, row in masks.items() if name in found),
+        masks=tuple(
+            (masks[facts.path], facts) for image in images.values() for facts in image.masks
+        ),
     )
 
 
@@ -220,21 +220,44 @@ def _scan(
     items: Mapping[str, ScanItem],
     workers: int,
     progress: Progress | None,
+    *,
+    wait_and_see: bool,
 ) -> dict[str, ImageFacts]:
+    """The facts of every item.
+
+    `wait_and_see` starts the workers only if the time of the first images says that they pay.
+    """
     result: dict[str, ImageFacts] = {}
-    found: Iterator[ImageFacts] = ordered_map(scan, items.values(), jobs=workers)
-    for image, facts in zip(items, found, strict=True):
-        result[image] = facts
-        if progress is not None:
-            progress(len(result), len(items))
+
+    def take(names: Sequence[str], jobs: int) -> None:
+        found = ordered_map(scan, [items[name] for name in names], jobs=jobs)
+        for name, facts in zip(names, found, strict=True):
+            result[name] = facts
+            if progress is not None:
+                progress(len(result), len(items))
+
+    rest = list(items)
+    if wait_and_see:
+        begin = time.perf_counter()
+        take(rest[:FIRST_IMAGES], 1)
+        rest = rest[FIRST_IMAGES:]
+        expected = (time.perf_counter() - begin) / FIRST_IMAGES * len(rest)
+        if expected * (1 - 1 / workers) < START_SECONDS:
+            workers = 1
+    if rest:
+        take(rest, workers)
     return result
 
 
-def _load_all_segments(root: Path, folders: Sequence[str], workers: int) -> list[SegmentFacts]:
+def _load_all_segments(
+    root: Path, people: Mapping[str, View], workers: int
+) -> dict[str, SegmentFacts]:
+    folders = [view.folder for view in people.values()]
     paths = [root / folder / names.SEGMENTS for folder in folders]
     size = sum(path.stat().st_size for path in paths if path.is_file())
     jobs = min(workers, len(folders)) if size > MUCH_TEXT else 1
-    return list(ordered_map(partial(load_segments, root=root), folders, jobs=jobs))
+    found = ordered_map(partial(load_segments, root=root), folders, jobs=jobs)
+    return dict(zip(people, found, strict=True))
 
 
 def _digests_now(root: Path, manifest: Manifest | None) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from conceptset import __version__
@@ -14,7 +14,6 @@ from conceptset.findings import Finding, Severity
 from conceptset.validate.catalogue import rules
 from conceptset.validate.checker import Report
 
-Format = Literal["text", "json", "jsonl", "sarif", "github"]
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -176,3 +175,5 @@ _WRITERS: dict[str, Callable[[Report, Sequence[Finding], int], str]] = {
     "sarif": _sarif,
     "github": _github,
 }
+
+OUTPUT_FORMATS = tuple(_WRITERS)

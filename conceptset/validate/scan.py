@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptset.errors import ConceptsetError, UnsafeError
-from conceptset.io.images import decode_stored
+from conceptset.io.images import check_decodes, decode_stored
 from conceptset.io.paths import resolve_inside
-from conceptset.io.tables import digest, read_bytes
+from conceptset.io.tables import digest
 from conceptset.validate.facts import (
     Double,
     Fault,
@@ -80,12 +81,14 @@ def _read(folder: Path, name: str, *, links: bool) -> bytes | Fault:
         except UnsafeError as error:
             return Fault("outside", error.message)
     try:
-        if not path.is_file():
-            kept = path.exists() or path.is_symlink()
-            return Fault("broken", "is no file") if kept else Fault("missing", "does not exist")
-        return read_bytes(path, MAX_IMAGE_BYTES)
-    except ConceptsetError as error:
-        return Fault("broken", error.message)
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            return Fault("broken", "is no file")
+        if state.st_size > MAX_IMAGE_BYTES:
+            return Fault("broken", f"holds {state.st_size:,} bytes, which is too much to read")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return Fault("missing", "does not exist")
     except OSError as error:
         return Fault("broken", f"cannot be read ({error.strerror})")
 
@@ -95,7 +98,7 @@ def _scan_photo(folder: Path, name: str, *, links: bool) -> PhotoFacts:
     if isinstance(data, Fault):
         return PhotoFacts(name, data)
     try:
-        header, _ = decode_stored(Path(name), data=data)
+        header = check_decodes(Path(name), data=data)
     except ConceptsetError as error:
         return PhotoFacts(name, Fault("broken", error.message), digest=digest(data))
     return PhotoFacts(name, None, header.size, header.orientation, digest(data))
@@ -116,7 +119,7 @@ def _scan_map(
     stated = (header.size, header.format, header.mode, deep, coded)
     if not coded:
         return MapFacts(name, None, *stated, digest=digest(data)), None
-    codes: Codes = np.ascontiguousarray(pixels[..., :2]).view("<u2")[..., 0]
+    codes = _codes(pixels)
     counts = np.bincount(codes.ravel())
     counts[0] = 0
     labels = np.flatnonzero(counts)
@@ -133,6 +136,15 @@ def _scan_map(
         digest=digest(data),
     )
     return facts, codes
+
+
+def _codes(pixels: NDArray[np.generic]) -> Codes:
+    """R + 256 G of (height, width, channels) pixels, (height, width)."""
+    pairs = np.empty((*pixels.shape[:2], 2), dtype=np.uint8)
+    pairs[..., 0] = pixels[..., 0]
+    pairs[..., 1] = pixels[..., 1]
+    codes: Codes = pairs.view("<u2")[..., 0]
+    return codes
 
 
 def _scan_mask(folder: Path, name: str, *, links: bool) -> MaskFacts:

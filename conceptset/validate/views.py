@@ -86,10 +86,17 @@ class View:
 
     @cached_property
     def label_names(self) -> dict[int, str]:
-        """Label number to name, by label.csv."""
+        """Label number to name, by the first row of each in label.csv."""
         return {
-            line.number: line.cells["name"] for line in self.label.lines if line.number is not None
+            line.number: line.cells["name"]
+            for line in reversed(self.label.lines)
+            if line.number is not None
         }
+
+    @property
+    def lists_labels(self) -> bool:
+        """Whether a number that label.csv does not list is really unknown."""
+        return self.label.usable and all(line.number is not None for line in self.label.lines)
 
     @cached_property
     def by_image(self) -> dict[str, IndexRow]:

@@ -192,7 +192,7 @@ def label_differs(context: Context) -> Iterator[Mark]:
 
     Copy number and name from the root's label.csv.
     """
-    if not context.root.label.usable:
+    if not context.root.lists_labels:
         return
     root = context.root.label_names
     for view in context.people.values():

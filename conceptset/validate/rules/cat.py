@@ -193,7 +193,7 @@ def concept_unknown(context: Context) -> Iterator[Mark]:
     Add the label to label.csv, or take the row out of the c_ table.
     """
     for view in context.views:
-        for sheet in view.concepts.values() if view.label.usable else ():
+        for sheet in view.concepts.values() if view.lists_labels else ():
             for line in sheet.lines:
                 if line.number is not None and line.number not in view.label_names:
                     message = f"the label {line.number} is not in {view.label.path}"
@@ -246,7 +246,7 @@ def concept_unlisted(context: Context) -> Iterator[Mark]:
     for view in context.views:
         count = context.counted[view.folder]
         for category, sheet in view.concepts.items():
-            if not sheet.usable:
+            if not sheet.usable or any(line.number is None for line in sheet.lines):
                 continue
             listed = lines_by_number(sheet)
             for number, images in count.of(category).frequency.items():
@@ -303,7 +303,7 @@ def synonym_clash(context: Context) -> Iterator[Mark]:
     for line in context.root.label.lines:
         for synonym in line.cells.get("syns", "").split(";"):
             other = numbers.get(synonym.strip())
-            if other is not None and line.number is not None and other != line.number:
+            if synonym and other is not None and other != line.number:
                 message = f"the synonym {synonym.strip()!r} is the name of label {other}"
                 yield Mark(message, names.LABELS, line.line, "syns")
 

@@ -172,7 +172,7 @@ def category_figures(context: Context) -> Iterator[Mark]:
     """
     for view in context.views:
         count = context.counted[view.folder]
-        for line in view.category.lines:
+        for line in view.category.lines if view.lists_labels else ():
             category = line.cells["name"]
             sheet = view.concepts.get(category)
             if sheet is None or not sheet.usable or category in count.broken:

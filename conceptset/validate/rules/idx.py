@@ -138,7 +138,7 @@ def unknown_whole_label(context: Context) -> Iterator[Mark]:
 
     Correct the number, or add the label to label.csv.
     """
-    if not context.root.label.usable:
+    if not context.root.lists_labels:
         return
     for view in context.views:
         for row in view.rows:
@@ -215,11 +215,13 @@ def column_no_category(context: Context) -> Iterator[Mark]:
     for view in context.views:
         if not view.category.usable:
             continue
-        filled = {column for row in view.rows for column in row.cells}
+        filled = {
+            column for line in view.index.lines for column, cell in line.cells.items() if cell
+        }
         for column in dict.fromkeys(view.index.header):
             if column in (*names.FIXED_COLUMNS, *view.categories, *view.stray):
                 continue
-            if view.folder == "" or column in filled or column not in view.columns:
+            if view.folder == "" or column in filled:
                 message = f"the column {column[:80]!r} is no category in {view.category.path}"
                 yield Mark(message, view.index.path, 1, column[:80])
 

@@ -278,16 +278,17 @@ def manifest_counts(context: Context) -> Iterator[Mark]:
     if model is None:
         return
     root = context.root
-    people = {(line.name, line.session) for line in context.annotators}
-    persons = {line.name for line in context.annotators}
+    sessions = len(context.annotators)
+    persons = len({line.name for line in context.annotators})
     readable = all(facts.fault is None for facts in context.segments.values())
+    complete = context.complete
     segments = sum(facts.count for facts in context.segments.values())
     for key, usable, held in (
-        ("images", context.complete, {len(context.all_images)}),
+        ("images", complete, {len(context.all_images)}),
         ("labels", root.label.usable, {len(root.label.lines)}),
         ("categories", root.category.usable, {len(root.category.lines)}),
-        ("annotators", bool(people), {len(people), len(persons)}),
-        ("segments", readable and len(context.people) == len(people), {segments}),
+        ("annotators", complete, {sessions, persons}),
+        ("segments", readable and complete, {segments}),
     ):
         said = getattr(model.counts, key)
         if usable and said not in held and not _edited(context):

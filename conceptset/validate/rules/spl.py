@@ -88,6 +88,8 @@ def split_differs(context: Context) -> Iterator[Mark]:
     for view in context.people.values():
         for row in view.rows:
             root = context.root.by_image.get(row.image)
-            if root is not None and root.split != row.split and row.split.strip():
+            if root is None or not root.split.strip() or not row.split.strip():
+                continue
+            if root.split != row.split:
                 message = f"{row.image} is in {row.split!r} here and in {root.split!r} in the root"
                 yield Mark(message, view.index.path, row.line, "split")

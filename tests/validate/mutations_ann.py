@@ -1,0 +1,152 @@
+"""Defects of splits and annotators."""
+
+from __future__ import annotations
+
+import shutil
+
+from breaking import breaks
+from small_sets import segment
+
+
+@breaks("SPL001")
+def no_split(small):
+    small.put("index.csv", 2, "split", "")
+
+
+@breaks("SPL002")
+def split_in_capitals(small):
+    small.put_everywhere("index.csv", 3, "split", "Train")
+
+
+@breaks("SPL003")
+def picture_in_two_splits(small):
+    small.files["images/cam/c.jpg"] = small.files["images/cam/a.jpg"]
+
+
+@breaks("SPL003")
+def original_in_two_splits(small):
+    small.put("images.csv", 4, "sha256", small.cell("images.csv", 2, "sha256"))
+
+
+@breaks("SPL004")
+def split_of_ada_differs(small):
+    small.put("annotators/ada/index.csv", 2, "split", "val")
+
+
+@breaks("ANN001")
+def bob_is_gone(small):
+    def remove(root):
+        shutil.rmtree(root / "annotators/bob")
+        shutil.rmtree(root / "images/annotators/bob")
+
+    small.after_seal.append(remove)
+
+
+@breaks("ANN002")
+def bob_is_not_listed(small):
+    small.tables["annotators.csv"].pop()
+
+
+@breaks("ANN003")
+def directory_above(small):
+    small.tables["annotators.csv"].append(["eve", 1, "person", "../eve", 0, 0])
+
+
+@breaks("ANN003")
+def directory_shared(small):
+    small.tables["annotators.csv"].append(["eve", 1, "person", "bob", 3, 3])
+
+
+@breaks("ANN004")
+def root_without_last_image(small):
+    small.indexes[""].pop()
+    small.count()
+
+
+@breaks("ANN005")
+def image_of_nobody(small):
+    for folder in small.indexes:
+        if folder:
+            small.indexes[folder].pop()
+    small.count()
+
+
+@breaks("ANN006")
+def second_session_alone(small):
+    small.put("annotators.csv", 2, "session", 2)
+
+
+@breaks("ANN007")
+def session_twice(small):
+    small.put("annotators.csv", 3, "annotator", "ada")
+
+
+@breaks("ANN008")
+def nine_images(small):
+    small.put("annotators.csv", 2, "images", 9)
+
+
+@breaks("ANN009")
+def nine_segments(small):
+    small.put("annotators.csv", 2, "segments", 9)
+
+
+@breaks("ANN010")
+def robot(small):
+    small.put("annotators.csv", 2, "kind", "robot")
+
+
+@breaks("ANN010")
+def session_one_and_a_half(small):
+    small.put("annotators.csv", 2, "session", "1.5")
+
+
+@breaks("ANN011")
+def other_name_for_ada(small):
+    small.put("annotators/ada/label.csv", 2, "name", "kat")
+    small.put("annotators/ada/c_object.csv", 2, "name", "kat")
+
+
+@breaks("ANN012")
+def other_size_for_bob(small):
+    small.put("annotators/bob/index.csv", 4, "sh", 8)
+
+
+@breaks("ANN013")
+def segment_cut_short(small):
+    small.segments["ada"][2] = '{"image": "cam/b.jpg"'
+
+
+@breaks("ANN013")
+def segment_without_size(small):
+    del small.segments["ada"][2]["size"]
+
+
+@breaks("ANN014")
+def runs_too_long(small):
+    small.segments["ada"][2]["counts"] = "1234"
+
+
+@breaks("ANN014")
+def region_without_runs(small):
+    small.segments["ada"][2]["counts"] = None
+
+
+@breaks("ANN014")
+def tag_with_runs(small):
+    small.segments["ada"][2]["kind"] = "tag"
+
+
+@breaks("ANN015")
+def order_twice(small):
+    small.segments["ada"][1]["order"] = 0
+
+
+@breaks("ANN016")
+def part_of_nothing(small):
+    small.segments["ada"][1]["part_of"] = 99
+
+
+@breaks("ANN017")
+def segment_on_unknown_image(small):
+    small.segments["ada"][2] = segment("cam/zzz.jpg", 0, "dog")

@@ -112,7 +112,8 @@ def add_background(canvas: Canvas, place: str) -> tuple[float, list[Region]]:
     sky, ground = (tint(rng, c) for c in (above, below))
     sky = sky + (235 - sky) * np.float32(rng.uniform(0.35, 0.6))
     ground = ground + (150 - ground) * np.float32(rng.uniform(0.1, 0.35))
-    canvas.fill(np.array([(-1, -1), (size, -1), (size, size), (-1, size)]), sky, 0)
+    low = horizon + 4
+    canvas.fill(np.array([(-1, -1), (size, -1), (size, low), (-1, low)]), sky, 0)
     for _ in range(rng.integers(0, 4)):
         x, y = rng.uniform(0, size), rng.uniform(0, horizon)
         canvas.fill(blob(rng, x, y, size * 0.16, size * 0.05), sky * 0.3 + 170, BEHIND)

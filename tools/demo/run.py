@@ -1,0 +1,169 @@
+"""`make demo`: the whole product on a world that it paints itself, in about two minutes.
+
+Scenes are drawn, a small network is trained on some of them, and two people's annotations of the
+others become a concept set. Then the trained and the untrained network are dissected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+MARK = ".conceptset-demo"
+CATEGORIES = ("object", "part", "texture")  # no colours: any network tells red from green
+COUNTED = ("object", "part")
+CONSOLE = Console(highlight=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build, validate and dissect a painted world.")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="where to write")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    home = make_home(options.out)
+    make_world(home, options.seed)
+    make_set(home)
+    dissect(home)
+    counts = show_outcome(home)
+    CONSOLE.print(f"\nAll of it took {time.perf_counter() - begin:.0f} seconds.")
+    report = (home / "runs/trained/report/index.html").absolute()
+    CONSOLE.print(f"Open the report: {report.as_uri()}", soft_wrap=True)
+    if counts["trained"] < 2 * counts["untrained"]:
+        CONSOLE.print("The trained network should have at least twice the concepts; it has not.")
+        return 1
+    return 0
+
+
+def make_home(home: Path) -> Path:
+    """An empty directory; an earlier demo's is emptied, anything else is left alone."""
+    if home.exists():
+        if not (home / MARK).is_file():
+            raise SystemExit(f"{home} exists and is no earlier demo; choose another --out.")
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / MARK).write_text("made by tools/demo/run.py; may be deleted\n")
+    return home
+
+
+def make_world(home: Path, seed: int) -> None:
+    from train import train
+    from world import write_world
+
+    heading("A world of its own")
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), console=CONSOLE, transient=True
+    ) as bar:
+        task = bar.add_task("painting scenes", total=None)
+        start = time.perf_counter()
+        write_world(home / "world", seed)
+        painted = time.perf_counter()
+        bar.update(task, description="training")
+        train(
+            home / "world",
+            seed,
+            progress=lambda done, total, _loss: bar.update(task, completed=done, total=total),
+        )
+        trained = time.perf_counter()
+    scenes = len(list((home / "world/images").iterdir()))
+    CONSOLE.print(
+        f"{scenes} held-out scenes annotated by ada and ben, painted in {painted - start:.0f} s; "
+        f"a network trained on others in {trained - painted:.0f} s."
+    )
+
+
+def make_set(home: Path) -> None:
+    heading("From two people's COCO files to a concept set")
+    world = home / "world"
+    command(
+        *("conceptset", "build", world / "annotations", "--images", world / "images"),
+        *("--annotator-from", "file", "--taxonomy", world / "taxonomy.csv"),
+        *("--image-size", "keep", "--out", home / "set"),
+    )
+    command("conceptset", "validate", home / "set")
+    command("conceptset", "info", home / "set")
+
+
+def dissect(home: Path) -> None:
+    from train import LAYERS, MEAN, MODEL, NUM_CLASSES, STD
+
+    heading("Which units detect which concepts, trained and untrained")
+    weights = ",".join(str(home / f"world/{name}.pth") for name in ("trained", "untrained"))
+    command(
+        *("dissect", "run", home / "set", "--model", MODEL, "--num-classes", NUM_CLASSES),
+        *("--weights", weights, "--layers", ",".join(LAYERS)),
+        *("--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD))),
+        *("--categories", ",".join(CATEGORIES), "--out", home / "runs"),
+    )
+
+
+def show_outcome(home: Path) -> dict[str, int]:
+    """The closing table; the object and part concepts found over all layers, by network."""
+    heading("What training did")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, side in (
+        *(("network", "left"), ("layer", "left"), ("units", "right"), ("detectors", "right")),
+        *(("objects + parts", "right"), ("best unit", "left")),
+    ):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    totals: dict[str, int] = {}
+    for network in ("trained", "untrained"):
+        run = json.loads((home / f"runs/{network}/run.json").read_text())
+        found: set[str] = set()
+        for layer in run["layers"]:
+            detectors, concepts, best = outcome(home / "runs" / network / layer["directory"])
+            found |= concepts
+            cells = (network, layer["name"], layer["units"], detectors, len(concepts), best)
+            table.add_row(*map(str, cells))
+        totals[network] = len(found)
+        table.add_section()
+    CONSOLE.print(table)
+    CONSOLE.print(
+        f"Distinct objects and parts over all layers: trained {totals['trained']}, "
+        f"untrained {totals['untrained']}."
+    )
+    return totals
+
+
+def outcome(layer: Path) -> tuple[int, set[str], str]:
+    """Detectors, object and part concepts among them, and the best unit of a layer."""
+    with (layer / "tally.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    detectors = [row for row in rows if float(row["score"]) > 0.04]
+    concepts = {row["label"] for row in detectors if row["category"] in COUNTED}
+    best = rows[0]
+    return len(detectors), concepts, f"{best['label']} (IoU {float(best['score']):.2f})"
+
+
+def heading(text: str) -> None:
+    CONSOLE.print(f"\n[bold]{text}[/bold]")
+
+
+def command(program: str, *arguments: object) -> None:
+    """Show a command and run it as a person would."""
+    words = [str(argument) for argument in arguments]
+    CONSOLE.print(f"$ {shlex.join([program, *words])}", style="cyan", soft_wrap=True, markup=False)
+    run_checked([sys.executable, "-m", program, *words])
+
+
+def run_checked(words: Sequence[str]) -> None:
+    done = subprocess.run(words, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

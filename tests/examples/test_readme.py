@@ -46,7 +46,7 @@ def test_the_demo_says_where_its_report_is(demo):
     assert Path(address).is_relative_to(folder)
     counts = re.search(r"trained (\d+), untrained (\d+)\.", output)
     assert int(counts[1]) >= 2 * int(counts[2])
-    assert int(counts[1]) >= 5
+    assert int(counts[1]) >= 8
 
 
 def test_every_command_of_the_readme(demo):

@@ -1,0 +1,387 @@
+"""Dissection from Python: what the command line calls, and the same for any `torch.nn.Module`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from conceptset.errors import SourceError, UsageError
+from conceptset.io.parallel import usable_cores
+from conceptset.io.tables import digest
+from conceptset.layout.reading import ConceptSet, open_concept_set
+from dissect.activations import LayerShape, choose_device, probe_layers
+from dissect.loader import check_categories, check_files, digest_set, input_size, select_entries
+from dissect.models.loading import LoadedModel
+from dissect.models.matching import state_digest
+from dissect.receptive import find_placements
+from dissect.rundir import claim, inspect
+from dissect.runner import (
+    Plan,
+    Progress,
+    Thresholds,
+    Timings,
+    fill_stores,
+    make_stores,
+    tally_stores,
+)
+from dissect.state import (
+    ModelRecord,
+    Run,
+    RunConfig,
+    RunCounts,
+    SetRecord,
+    Triple,
+    fingerprint_of,
+    generator,
+    layer_directories,
+    write_run,
+)
+from dissect.upsample import Placement
+from dissect.writing import describe_environment, peak_memory, write_layer, write_photographs
+
+_DEFAULT_MEMORY = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        run: Its description.
+        root: Its directory.
+        unchanged: True if it had been complete before, so that nothing was done.
+    """
+
+    run: Run
+    root: Path
+    unchanged: bool
+
+
+def dissect_model(
+    module: nn.Module,
+    concept_set: ConceptSet | Path | str,
+    layers: Sequence[str],
+    out: Path | str,
+    *,
+    mean: Triple = (0.485, 0.456, 0.406),
+    std: Triple = (0.229, 0.224, 0.225),
+    name: str | None = None,
+    thresholds: Mapping[str, Thresholds] | None = None,
+    workers: int | None = None,
+    max_memory: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401 - the fields of RunConfig
+) -> Outcome:
+    """Dissect a model that stands in memory.
+
+    Args:
+        module: Takes (n, 3, height, width). Used in evaluation, and left in the modes it was in;
+            it is moved to the device.
+        concept_set: A concept set, or its directory.
+        layers: Dotted names, in the order wanted.
+        out: Directory of the run.
+        mean: Subtracted from RGB in [0, 1].
+        std: Divided by after that.
+        name: What reports call the run; absent: the model's class.
+        thresholds: (units,) float32 or float64 by layer, to use instead of computing them.
+        workers: Threads that decode and tally.
+        max_memory: Bytes of activation maps kept in memory.
+        overwrite: Replace a different run at `out`.
+        progress: Called with (stage, done, total).
+        options: Further fields of `RunConfig`; `device` may be any name torch knows, or `auto`.
+
+    Raises:
+        UsageError: A layer, an option or the output cannot be used as given.
+        SourceError: The set cannot be read, or an activation is not finite.
+        OutputError: The run cannot be written.
+    """
+    title = type(module).__name__
+    model = LoadedModel(
+        module=module,
+        name=title,
+        source="python",
+        weights="as given",
+        digest=state_digest(module),
+        mean=mean,
+        std=std,
+        assumed=False,
+    )
+    opened = concept_set
+    if not isinstance(opened, ConceptSet):
+        opened = open_concept_set(Path(opened), options.get("index", "index.csv"))
+    device = choose_device(options.pop("device", "cpu"))
+    options.setdefault("threads", torch.get_num_threads())
+    config = RunConfig(layers=tuple(layers), device=device.type, **options)
+    with evaluating(module):
+        return run_dissection(
+            model,
+            opened,
+            config,
+            Path(out),
+            device=device,
+            name=name,
+            thresholds=thresholds,
+            workers=workers,
+            max_memory=max_memory,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation; afterwards every part of it is in the mode it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def run_dissection(
+    model: LoadedModel,
+    concept_set: ConceptSet,
+    config: RunConfig,
+    out: Path,
+    *,
+    device: torch.device,
+    name: str | None = None,
+    thresholds: Mapping[str, Thresholds] | None = None,
+    workers: int | None = None,
+    max_memory: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Dissect a loaded model; see `dissect_model`.
+
+    Everything that can be refused is refused before the output is touched. A run that stands
+    complete at `out` and is equal is returned as it is.
+    """
+    timings = Timings()
+    plan = _make_plan(
+        model,
+        concept_set,
+        config,
+        device=device,
+        thresholds=thresholds or {},
+        workers=workers or max(1, min(8, usable_cores() - config.threads)),
+        max_memory=max_memory or min(_DEFAULT_MEMORY, total_memory() // 2),
+    )
+    config = plan.config
+    with timings.measure("fingerprint"):
+        set_record = _describe_set(plan)
+    model_record = _describe_model(model)
+    fingerprint = fingerprint_of(config, set_record, model_record)
+    status, standing = inspect(out, fingerprint)
+    if status == "complete" and standing is not None and not overwrite:
+        return Outcome(standing, out, unchanged=True)
+    directories = layer_directories(config.layers)
+    with claim(out, fingerprint, overwrite=overwrite) as layout:
+        stores = make_stores(plan, layout.shards)
+        fill_stores(model.module, plan, stores, timings=timings, progress=progress)
+        outcomes = tally_stores(plan, stores, timings=timings, progress=progress)
+        with timings.measure("write"):
+            records = tuple(
+                write_layer(
+                    layout,
+                    outcome,
+                    plan,
+                    directory=directories[outcome.shape.name],
+                    fingerprint=fingerprint,
+                )
+                for outcome in outcomes
+            )
+            write_photographs(layout, outcomes, plan)
+        run = Run(
+            generator=generator(),
+            name=name or model.name,
+            fingerprint=fingerprint,
+            config=config,
+            set=set_record,
+            model=model_record,
+            counts=RunCounts(
+                images=len(plan.entries),
+                labels=len(np.unique(outcomes[0].counts.truth[:, 1])),
+                categories=plan.categories,
+            ),
+            layers=records,
+            environment=describe_environment(plan),
+            timings={**timings.seconds, "peak_memory": peak_memory()},
+        )
+        write_run(layout, run)
+    return Outcome(run, out, unchanged=False)
+
+
+def _make_plan(
+    model: LoadedModel,
+    concept_set: ConceptSet,
+    config: RunConfig,
+    *,
+    device: torch.device,
+    thresholds: Mapping[str, Thresholds],
+    workers: int,
+    max_memory: int,
+) -> Plan:
+    """The options checked against the set and the model."""
+    entries = select_entries(concept_set, split=config.split, limit=config.limit)
+    categories = check_categories(concept_set, config.categories)
+    size = input_size(entries, config.image_size)
+    check_files(concept_set, entries, categories)
+    model.module.to(device)
+    shapes = probe_layers(
+        model.module, config.layers, size=size, device=device, precision=config.precision
+    )
+    given = {shape.name: _checked(thresholds, shape) for shape in shapes} if thresholds else {}
+    digests = {name: _digest_thresholds(values) for name, values in given.items()} or None
+    return Plan(
+        concept_set=concept_set,
+        entries=entries,
+        categories=categories,
+        size=size,
+        config=config.model_copy(update={"thresholds": digests, "categories": categories}),
+        shapes=tuple(shapes),
+        placements=_placements(model.module, shapes, size, device, config),
+        given=given,
+        mean=model.mean,
+        std=model.std,
+        device=device,
+        workers=workers,
+        max_memory=max_memory,
+    )
+
+
+def _placements(
+    module: nn.Module,
+    shapes: Sequence[LayerShape],
+    size: tuple[int, int],
+    device: torch.device,
+    config: RunConfig,
+) -> dict[str, Placement]:
+    """Where cells lie, if the options ask for it; a 1x1 map covers everything either way."""
+    if config.upsample == "half-pixel":
+        return {}
+    tokens = [shape.name for shape in shapes if shape.kind == "tokens"]
+    if tokens:
+        raise UsageError(
+            "the layer puts out tokens, whose receptive fields are not known",
+            pointer=f"layer {tokens[0]}",
+            hint="Use --upsample half-pixel.",
+        )
+    wanted = [shape.name for shape in shapes if shape.map_size != (1, 1)]
+    return find_placements(module, wanted, size=size, device=device) if wanted else {}
+
+
+def _checked(thresholds: Mapping[str, Thresholds], shape: LayerShape) -> Thresholds:
+    """The thresholds given for a layer."""
+    values = thresholds.get(shape.name)
+    if values is None:
+        raise UsageError(
+            f"no thresholds are given for the layer {shape.name}",
+            hint="Give them for every layer of the run, or for none.",
+        )
+    if values.shape != (shape.units,) or values.dtype not in (np.float32, np.float64):
+        raise UsageError(
+            f"the thresholds given for the layer {shape.name} are {values.dtype} {values.shape}; "
+            f"float32 or float64 ({shape.units},) was expected"
+        )
+    if not np.isfinite(values).all():
+        raise UsageError(f"a threshold given for the layer {shape.name} is not finite")
+    return values
+
+
+def _digest_thresholds(values: Thresholds) -> str:
+    little = values.astype(values.dtype.newbyteorder("<"))
+    return digest(f"{values.dtype.name}\n".encode() + little.tobytes())
+
+
+def read_thresholds(path: Path, layers: Sequence[str]) -> dict[str, Thresholds]:
+    """The thresholds that `--thresholds` names.
+
+    Args:
+        path: A `.npy` file, for a run of one layer; or a directory with `<layer>/thresholds.npy`
+            (another run), `<layer>.npy` or `thresholds_<layer>.npy`.
+        layers: The layers of the run.
+
+    Raises:
+        UsageError: A file for several layers, or no file for one.
+        SourceError: A file cannot be read.
+    """
+    if path.is_file():
+        if len(layers) != 1:
+            raise UsageError(
+                f"one file of thresholds for {len(layers)} layers",
+                path=path,
+                hint="Give a directory with <layer>/thresholds.npy for each.",
+            )
+        return {layers[0]: _read_npy(path)}
+    directories = layer_directories(layers)
+    found = {}
+    for name, directory in directories.items():
+        places = (f"{directory}/thresholds.npy", f"{directory}.npy", f"thresholds_{directory}.npy")
+        files = [path / place for place in places if (path / place).is_file()]
+        if not files:
+            raise UsageError(
+                f"holds no thresholds for the layer {name}",
+                path=path,
+                hint=f"{places[0]} was expected.",
+            )
+        found[name] = _read_npy(files[0])
+    return found
+
+
+def _read_npy(path: Path) -> Thresholds:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SourceError(f"cannot be read as .npy ({error})", path=path) from error
+    if not isinstance(values, np.ndarray):
+        raise SourceError("is an archive, a single array was expected", path=path)
+    return values
+
+
+def _describe_set(plan: Plan) -> SetRecord:
+    content = digest_set(
+        plan.concept_set,
+        plan.entries,
+        plan.categories,
+        index=plan.config.index,
+        workers=plan.workers,
+    )
+    return SetRecord(name=plan.concept_set.root.resolve().name, digest=content)
+
+
+def _describe_model(model: LoadedModel) -> ModelRecord:
+    return ModelRecord(
+        name=model.name,
+        source=model.source,
+        weights=model.weights,
+        digest=model.digest,
+        mean=_triple(model.mean, "mean"),
+        std=_triple(model.std, "std"),
+        assumed=model.assumed,
+    )
+
+
+def _triple(values: Sequence[float], name: str) -> Triple:
+    if len(values) != 3:
+        raise UsageError(f"--{name} has {len(values)} numbers, 3 were expected (R,G,B)")
+    return values[0], values[1], values[2]
+
+
+def total_memory() -> int:
+    """Bytes of memory of this machine; 8 GiB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30

@@ -1,0 +1,124 @@
+"""A run directory, from nothing to complete: who may write into it, and what a restart finds.
+
+RUN is written in place. `shards/fingerprint.json` comes first and says whose the directory is;
+`run.json` comes last and makes it complete; `shards/` goes after that.
+
+With `--overwrite` a run of ours that is in the way is moved aside and comes back if the new one
+fails; it is removed once the new one is complete.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from conceptset.errors import ConceptsetError, OutputError, UsageError
+from conceptset.io.atomic import write_file
+from conceptset.io.tables import format_json, read_json
+from dissect.errors import RunExistsError
+from dissect.state import Run, RunLayout, open_run
+
+Status = Literal["new", "incomplete", "complete", "other", "foreign"]
+_OTHERWISE = "Choose another --out, or give --overwrite to start anew."
+
+
+def inspect(root: Path, fingerprint: str) -> tuple[Status, Run | None]:
+    """What stands at `root`: nothing (or an empty directory), this run, another, no run at all.
+
+    `complete` comes with the run itself.
+    """
+    layout = RunLayout(root)
+    if layout.manifest.is_file():
+        try:
+            run = open_run(root)
+        except ConceptsetError:
+            return ("other" if layout.pending.is_file() else "foreign"), None
+        return ("complete", run) if run.fingerprint == fingerprint else ("other", None)
+    if layout.pending.is_file():
+        pending = read_json(layout.pending)
+        same = isinstance(pending, dict) and pending.get("fingerprint") == fingerprint
+        return ("incomplete" if same else "other"), None
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return "new", None
+    return "foreign", None
+
+
+@contextmanager
+def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayout]:
+    """The directory to write a run into; the block must end by writing run.json.
+
+    An unfinished equal run is begun anew in its place. An exception leaves the directory as an
+    incomplete run, unless it replaced another: then that one is put back.
+
+    Raises:
+        RunExistsError: Something else is in the way; nothing was changed.
+        OutputError: It cannot be written.
+    """
+    status, _ = inspect(root, fingerprint)
+    if status == "foreign":
+        raise RunExistsError(
+            "the output exists and is no run",
+            path=root,
+            hint="Choose another --out; nothing in it was touched.",
+        )
+    if status == "other" and not overwrite:
+        raise RunExistsError(
+            "the output holds a run with other options, another set or another model",
+            path=root,
+            hint=_OTHERWISE,
+        )
+    _check_parent(root)
+    aside: Path | None = None
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        if status in ("other", "complete"):
+            prefix = f"{root.name}.partial-old-"
+            aside = Path(tempfile.mkdtemp(prefix=prefix, dir=root.parent)) / root.name
+            root.rename(aside)
+        yield _begin(RunLayout(root), fingerprint)
+        shutil.rmtree(RunLayout(root).shards)
+    except BaseException as error:
+        if aside is None:
+            _empty_shards(RunLayout(root))
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+            aside.rename(root)
+            aside.parent.rmdir()
+        if isinstance(error, OSError):
+            raise OutputError(
+                f"cannot be written ({error.strerror or error})",
+                path=root,
+                hint="Free space or mend the rights, and give the same command again.",
+            ) from error
+        raise
+    if aside is not None:
+        shutil.rmtree(aside.parent)
+
+
+def _begin(layout: RunLayout, fingerprint: str) -> RunLayout:
+    """Make the directory ours and empty the leftovers of an earlier attempt."""
+    layout.shards.mkdir(parents=True, exist_ok=True)
+    write_file(layout.pending, format_json({"fingerprint": fingerprint}))
+    _empty_shards(layout)
+    return layout
+
+
+def _empty_shards(layout: RunLayout) -> None:
+    """Remove what a stopped attempt kept on disk; the next one begins anew."""
+    for left in layout.shards.iterdir() if layout.shards.is_dir() else ():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left != layout.pending:
+            left.unlink(missing_ok=True)
+
+
+def _check_parent(root: Path) -> None:
+    for parent in root.absolute().parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise UsageError("is a file, a directory was expected", path=parent)
+            return

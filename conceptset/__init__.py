@@ -1,9 +1,9 @@
-"""Pixel-labelled concept sets in the Broden layout: built, validated, compared annotator by annotator."""
+"""Pixel-labelled concept sets in the Broden layout: built, validated, looked into."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conceptset.api import build_set, open_set, validate_set
@@ -23,7 +23,7 @@ _HOME = {
 __all__ = ["ConceptsetError", "Finding", "__version__", "build_set", "open_set", "validate_set"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

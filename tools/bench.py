@@ -228,12 +228,12 @@ def print_rows(rows: list[Row]) -> None:
 
 
 def peaks(source: Path, home: Path, options: argparse.Namespace, parts: list[str]) -> None:
-    """Peak memory of each command in a process of its own, worker processes included."""
+    """Peak memory of the main process of each command, the largest so far."""
     commands = {
-        "build": ["conceptset", "build", source, "--out", home / "peak", "--overwrite"],
-        "validate": ["conceptset", "validate", home / "peak"],
+        "build": ["conceptset", "build", source, "--out", home / "peak", "--jobs", "1"],
+        "validate": ["conceptset", "validate", home / "set", "--jobs", "1"],
         "dissect": [
-            *("dissect", "run", home / "peak", "--model", options.model),
+            *("dissect", "run", home / "set", "--model", options.model),
             *("--weights", options.weights, "--layers", options.layers),
             *("--out", home / "peakrun", "--threads", options.threads, "--overwrite"),
             *(("--num-classes", options.num_classes) if options.num_classes else ()),

@@ -26,7 +26,7 @@ MARK = ".conceptset-demo"
 CATEGORIES = ("object", "part", "texture")  # no colours: any network tells red from green
 COUNTED = ("object", "part")
 AT_LEAST = 8  # concepts of the trained network; with fewer the demo shows nothing
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
 def main() -> int:

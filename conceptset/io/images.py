@@ -103,7 +103,12 @@ def _header(image: Image.Image) -> ImageHeader:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation without decoding: of a PNG only the chunks before the pixels are asked."""
+    """EXIF orientation without decoding: of a PNG only the chunks before the pixels are asked.
+
+    Pillow turns a TIFF upright by itself and gives the turned size: there is nothing left to do.
+    """
+    if image.format == "TIFF":
+        return 1
     if image.format != "PNG":
         return int(image.getexif().get(_ORIENTATION, 1))
     exif = Image.Exif()

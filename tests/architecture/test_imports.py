@@ -6,6 +6,8 @@ import importlib
 import json
 import subprocess
 import sys
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,13 @@ def test_public_names(package):
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         module.no_such_name  # noqa: B018
+
+
+def test_no_folder_is_left_out_by_its_name(pytestconfig):
+    """pytest skips folders called `build` unless told otherwise; one of ours is called so."""
+    patterns = pytestconfig.getini("norecursedirs")
+    root = Path(__file__).resolve().parents[2]
+    for start in ("tests", "conceptset", "dissect"):
+        for folder in (root / start).rglob("*"):
+            if folder.is_dir() and folder.name != "__pycache__":
+                assert not any(fnmatch(folder.name, pattern) for pattern in patterns), folder

@@ -119,24 +119,27 @@ def _carried(counts: Counts, place: IntArray, categories: int, union: Union) -> 
     return result
 
 
-def expect_intersection(counts: Counts, pixels: IntArray, *, units: int, labels: int) -> FloatArray:
+def expect_intersection(counts: Counts, *, units: int, labels: int) -> FloatArray:
     """(units, labels) float64: the sum over images of area * truth / pixels, what chance gives.
 
     Args:
         counts: The record.
-        pixels: (images,) int64, pixels of the label maps of each row of the index.
         units: Units of the layer.
         labels: Largest label number + 1.
     """
+    images, pixels = counts.pixels.T
+    of_area = np.searchsorted(images, counts.area[:, 0])
+    of_truth = np.searchsorted(images, counts.truth[:, 0])
     expected = np.zeros((units, labels))
     for size in np.unique(pixels).tolist():  # integers first, one division for each size
-        area = counts.area[pixels[counts.area[:, 0]] == size]
-        truth = counts.truth[pixels[counts.truth[:, 0]] == size]
+        masked, labelled = pixels[of_area] == size, pixels[of_truth] == size
+        _, unit, area = counts.area[masked].T
         masks = sparse.csr_array(
-            (area[:, 2], (area[:, 1], area[:, 0])), shape=(units, len(pixels)), dtype=np.int64
+            (area, (unit, of_area[masked])), shape=(units, len(images)), dtype=np.int64
         )
+        _, label, truth = counts.truth[labelled].T
         things = sparse.csr_array(
-            (truth[:, 2], (truth[:, 0], truth[:, 1])), shape=(len(pixels), labels), dtype=np.int64
+            (truth, (of_truth[labelled], label)), shape=(len(images), labels), dtype=np.int64
         )
         expected += (masks @ things).toarray() / size
     return expected

@@ -17,7 +17,7 @@ from conceptset.io.atomic import write_file
 
 IntArray = NDArray[np.int64]
 
-_WIDTHS = {"intersection": 4, "area": 3, "truth": 3}
+_WIDTHS = {"intersection": 4, "area": 3, "truth": 3, "pixels": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Counts:
         area: (n, 3) int64 rows (image, unit, pixels of the mask).
         truth: (n, 3) int64 rows (image, label, pixels of the label); a label that two maps give
             to one pixel counts twice here and in `intersection`.
+        pixels: (n, 2) int64 rows (image, pixels of its label maps), every image that was looked
+            at, also one without masks and labels.
 
     `image` is the row of index.csv, from 0; units run from 0.
     """
@@ -36,6 +38,7 @@ class Counts:
     intersection: IntArray
     area: IntArray
     truth: IntArray
+    pixels: IntArray
 
 
 def stack(parts: Iterable[IntArray], width: int) -> IntArray:

@@ -210,9 +210,9 @@ class _LayerTally:
         self.area.append(with_image(row, found.area))
         self.maxima.append(chunk.maxima[np.searchsorted(chunk.units, found.area[:, 0])])
 
-    def finish(self, truth: IntArray, plan: Plan) -> LayerOutcome:
+    def finish(self, truth: IntArray, pixels: IntArray, plan: Plan) -> LayerOutcome:
         """The outcome; the masks of the top images are drawn from the store once more."""
-        counts = Counts(stack(self.intersection, 4), stack(self.area, 3), truth)
+        counts = Counts(stack(self.intersection, 4), stack(self.area, 3), truth, pixels)
         maxima = np.concatenate([np.empty(0, dtype=np.float32), *self.maxima])
         images, values = choose_top(
             counts.area, maxima, units=self.shape.units, count=plan.config.top_images
@@ -277,8 +277,9 @@ def tally_stores(
                     layer.keep(*pair)
             if progress is not None:
                 progress("tally", done, len(plan.entries))
-        all_truth = stack(truth, 3)
-        return [layer.finish(all_truth, plan) for layer in layers]
+        sizes = [(entry.row, entry.map_size[0] * entry.map_size[1]) for entry in plan.entries]
+        pixels, all_truth = np.array(sizes, dtype=np.int64), stack(truth, 3)
+        return [layer.finish(all_truth, pixels, plan) for layer in layers]
 
 
 def _by_image(

@@ -51,12 +51,7 @@ def write_layer(
     vocabulary = vocabulary_of(plan.concept_set, plan.categories)
     totals = sum_counts(outcome.counts, vocabulary, units=shape.units, union=config.union)
     write_file(layout.tally(directory), format_frame(tally_table(totals, vocabulary)))
-    expected = expect_intersection(
-        outcome.counts,
-        map_pixels(plan.concept_set),
-        units=shape.units,
-        labels=len(totals.truth),
-    )
+    expected = expect_intersection(outcome.counts, units=shape.units, labels=len(totals.truth))
     scores = score_units(
         totals, vocabulary, expected, layer=shape.name, iou_threshold=config.iou_threshold
     )
@@ -78,12 +73,6 @@ def write_layer(
 def vocabulary_of(concept_set: ConceptSet, categories: tuple[str, ...]) -> Vocabulary:
     """Names and primary categories of a set, with only some categories enabled."""
     return Vocabulary(concept_set.names, categories, concept_set.primary(categories))
-
-
-def map_pixels(concept_set: ConceptSet) -> NDArray[np.int64]:
-    """(images,) pixels of the label maps of every row of the index."""
-    sizes = [entry.map_size for entry in concept_set.entries]
-    return np.array([height * width for height, width in sizes], dtype=np.int64)
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:

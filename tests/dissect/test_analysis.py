@@ -46,7 +46,11 @@ def random_counts(seed, images=12):
     as_rows = [
         np.array(rows, np.int64).reshape(-1, w) for rows, w in ((shared, 4), (area, 3), (truth, 3))
     ]
-    return Counts(*as_rows)
+    sizes = np.where(np.arange(images) % 3, 100, 64)
+    rows = 2 * np.arange(images)  # a record may leave rows of the index out
+    for array in as_rows:
+        array[:, 0] = rows[array[:, 0]]
+    return Counts(*as_rows, np.column_stack([rows, sizes]))
 
 
 def activation_plainly(counts, unit, category, union):
@@ -67,9 +71,9 @@ def activation_plainly(counts, unit, category, union):
 @pytest.mark.parametrize("seed", range(4))
 def test_scores_follow_the_definitions(seed, union):
     counts = random_counts(seed)
-    pixels = np.where(np.arange(12) % 3, 100, 64)
+    pixels = dict(counts.pixels.tolist())
     totals = sum_counts(counts, WORDS, units=UNITS, union=union)
-    expected = expect_intersection(counts, pixels, units=UNITS, labels=10)
+    expected = expect_intersection(counts, units=UNITS, labels=10)
     scores = score_units(totals, WORDS, expected, layer="l", iou_threshold=0.04)
     assert tuple(scores.columns) == SCORE_COLUMNS
     seen = set()
@@ -146,7 +150,7 @@ def test_counts_come_back_and_equal_content_is_equal_bytes(tmp_path):
     for name in ("a", "b"):
         write_counts(tmp_path / name, counts, {"fingerprint": '{"a": 1}'})
     again = read_counts(tmp_path / "a")
-    for field in ("intersection", "area", "truth"):
+    for field in ("intersection", "area", "truth", "pixels"):
         assert np.array_equal(getattr(again, field), getattr(counts, field))
         assert getattr(again, field).dtype == np.int64
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

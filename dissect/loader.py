@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -164,18 +165,19 @@ def read_labels(
                     path=path,
                     hint="Run 'conceptset validate' on the set.",
                 )
-            _check_labels(concept_set, np.unique(codes).tolist(), name)
+            present = np.flatnonzero(np.bincount(codes.reshape(-1)))  # quicker than a sort
+            _check_labels(concept_set, present.tolist(), path)
             planes.append(codes.astype(np.uint16))
-    _check_labels(concept_set, whole, entry.image)
+    _check_labels(concept_set, whole, concept_set.file(entry.image))
     return planes, whole
 
 
-def _check_labels(concept_set: ConceptSet, labels: Iterable[int], name: str) -> None:
+def _check_labels(concept_set: ConceptSet, labels: Iterable[int], path: Path) -> None:
     for label in labels:
         if label and label not in concept_set.names:
             raise LayoutError(
                 f"holds the label {label}, which label.csv does not list",
-                path=name,
+                path=path,
                 hint="Run 'conceptset validate' on the set.",
             )
 

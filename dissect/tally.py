@@ -18,6 +18,7 @@ from dissect.upsample import FloatArray, Grid, IntArray
 
 MapArray = NDArray[np.float32]
 LabelArray = NDArray[np.uint16]
+CountArray = NDArray[np.int64] | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def tally_image(
         grid: The maps over the label maps.
         labels: The label maps.
     """
-    counts = _count(maps, thresholds, grid, labels.region, len(labels.weights))
+    counts = np.zeros((len(maps), len(labels.weights)), dtype=np.int64)
+    _count(maps, thresholds, grid, labels.region, counts)
     areas = counts.sum(axis=1)
     shared = (counts.astype(np.float64) @ labels.weights).astype(np.int64)  # exact: below 2**53
     rows, columns = np.nonzero(shared)
@@ -135,8 +137,9 @@ def draw_masks(maps: MapArray, thresholds: FloatArray, *, grid: Grid) -> NDArray
     """
     size = (len(grid.vertical.weights), len(grid.horizontal.weights))
     every = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)  # a region for each pixel
-    counts = _count(maps, thresholds, grid, every, every.size)
-    return counts.reshape(len(maps), *size) > 0
+    counts = np.zeros((len(maps), every.size), dtype=np.uint8)  # each is 0 or 1
+    _count(maps, thresholds, grid, every, counts)
+    return counts.view(np.bool_).reshape(len(maps), *size)
 
 
 def _count(
@@ -144,21 +147,23 @@ def _count(
     thresholds: FloatArray,
     grid: Grid,
     region: NDArray[np.int32],
-    regions: int,
-) -> IntArray:
-    """(p, regions) int64, pixels of each mask by region."""
-    counts = np.zeros((len(maps), regions), dtype=np.int64)
+    counts: CountArray,
+) -> None:
+    """Add the pixels of each mask to `counts` (p, regions) by region."""
     if grid.reduces:
         _count_dense(maps, thresholds, grid, region, counts)
     else:
         up, across = grid.vertical, grid.horizontal
         tables = (up.starts, up.weights, across.starts, across.weights)
         count_regions(maps, thresholds, *tables, region, counts)
-    return counts
 
 
 def _count_dense(
-    maps: MapArray, thresholds: FloatArray, grid: Grid, region: NDArray[np.int32], counts: IntArray
+    maps: MapArray,
+    thresholds: FloatArray,
+    grid: Grid,
+    region: NDArray[np.int32],
+    counts: CountArray,
 ) -> None:
     """As `count_regions`, for maps that are reduced: a pixel depends on many cells."""
     flat = region.reshape(-1)
@@ -177,7 +182,7 @@ def count_regions(
     column_starts: IntArray,
     column_weights: FloatArray,
     region: NDArray[np.int32],
-    counts: IntArray,
+    counts: CountArray,
 ) -> None:
     """Add, for each map, the pixels of its mask to the count of their region.
 
@@ -193,7 +198,7 @@ def count_regions(
         column_starts: (w + 1,).
         column_weights: (sw,).
         region: (sh, sw) int32.
-        counts: (p, regions) int64, added to.
+        counts: (p, regions) integers, added to.
     """
     pairs, height, width = maps.shape
     for pair in range(pairs):

@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from conceptset.errors import SourceError, UsageError
+from conceptset.errors import UsageError
 from conceptset.io.parallel import usable_cores
-from conceptset.io.tables import digest
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from dissect.activations import LayerShape, choose_device, probe_layers
+from dissect.errors import RunExistsError
+from dissect.given import check_thresholds, digest_thresholds
 from dissect.loader import check_categories, check_files, digest_set, input_size, select_entries
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
 from dissect.receptive import find_placements
-from dissect.rundir import claim, inspect
+from dissect.rundir import claim, inspect, sweep
 from dissect.runner import (
     Plan,
     Progress,
@@ -37,6 +38,7 @@ from dissect.state import (
     Run,
     RunConfig,
     RunCounts,
+    RunLayout,
     SetRecord,
     Triple,
     fingerprint_of,
@@ -175,8 +177,8 @@ def run_dissection(
         config,
         device=device,
         thresholds=thresholds or {},
-        workers=workers or max(1, min(8, usable_cores() - config.threads)),
-        max_memory=max_memory or min(_DEFAULT_MEMORY, total_memory() // 2),
+        workers=max(1, min(8, usable_cores() - config.threads)) if workers is None else workers,
+        max_memory=min(_DEFAULT_MEMORY, total_memory() // 2) if max_memory is None else max_memory,
     )
     config = plan.config
     with timings.measure("fingerprint"):
@@ -185,6 +187,8 @@ def run_dissection(
     fingerprint = fingerprint_of(config, set_record, model_record)
     status, standing = inspect(out, fingerprint)
     if status == "complete" and standing is not None and not overwrite:
+        _check_name(standing, name, out)
+        sweep(RunLayout(out))
         return Outcome(standing, out, unchanged=True)
     directories = layer_directories(config.layers)
     with claim(out, fingerprint, overwrite=overwrite) as layout:
@@ -223,6 +227,16 @@ def run_dissection(
     return Outcome(run, out, unchanged=False)
 
 
+def _check_name(standing: Run, name: str | None, out: Path) -> None:
+    """Refuse to call a complete run by another name: nothing else of it would change."""
+    if name is not None and name != standing.name:
+        raise RunExistsError(
+            f"the output holds this very run under the name {standing.name!r}",
+            path=out,
+            hint="Leave --name out, choose another --out, or give --overwrite to start anew.",
+        )
+
+
 def _make_plan(
     model: LoadedModel,
     concept_set: ConceptSet,
@@ -234,6 +248,8 @@ def _make_plan(
     max_memory: int,
 ) -> Plan:
     """The options checked against the set and the model."""
+    if workers < 1:
+        raise UsageError(f"--workers is {workers}, at least 1 was expected")
     entries = select_entries(concept_set, split=config.split, limit=config.limit)
     categories = check_categories(concept_set, config.categories)
     size = input_size(entries, config.image_size)
@@ -242,8 +258,10 @@ def _make_plan(
     shapes = probe_layers(
         model.module, config.layers, size=size, device=device, precision=config.precision
     )
-    given = {shape.name: _checked(thresholds, shape) for shape in shapes} if thresholds else {}
-    digests = {name: _digest_thresholds(values) for name, values in given.items()} or None
+    given = (
+        {shape.name: check_thresholds(thresholds, shape) for shape in shapes} if thresholds else {}
+    )
+    digests = {name: digest_thresholds(values) for name, values in given.items()} or None
     return Plan(
         concept_set=concept_set,
         entries=entries,
@@ -280,74 +298,6 @@ def _placements(
         )
     wanted = [shape.name for shape in shapes if shape.map_size != (1, 1)]
     return find_placements(module, wanted, size=size, device=device) if wanted else {}
-
-
-def _checked(thresholds: Mapping[str, Thresholds], shape: LayerShape) -> Thresholds:
-    """The thresholds given for a layer."""
-    values = thresholds.get(shape.name)
-    if values is None:
-        raise UsageError(
-            f"no thresholds are given for the layer {shape.name}",
-            hint="Give them for every layer of the run, or for none.",
-        )
-    if values.shape != (shape.units,) or values.dtype not in (np.float32, np.float64):
-        raise UsageError(
-            f"the thresholds given for the layer {shape.name} are {values.dtype} {values.shape}; "
-            f"float32 or float64 ({shape.units},) was expected"
-        )
-    if not np.isfinite(values).all():
-        raise UsageError(f"a threshold given for the layer {shape.name} is not finite")
-    return values
-
-
-def _digest_thresholds(values: Thresholds) -> str:
-    little = values.astype(values.dtype.newbyteorder("<"))
-    return digest(f"{values.dtype.name}\n".encode() + little.tobytes())
-
-
-def read_thresholds(path: Path, layers: Sequence[str]) -> dict[str, Thresholds]:
-    """The thresholds that `--thresholds` names.
-
-    Args:
-        path: A `.npy` file, for a run of one layer; or a directory with `<layer>/thresholds.npy`
-            (another run), `<layer>.npy` or `thresholds_<layer>.npy`.
-        layers: The layers of the run.
-
-    Raises:
-        UsageError: A file for several layers, or no file for one.
-        SourceError: A file cannot be read.
-    """
-    if path.is_file():
-        if len(layers) != 1:
-            raise UsageError(
-                f"one file of thresholds for {len(layers)} layers",
-                path=path,
-                hint="Give a directory with <layer>/thresholds.npy for each.",
-            )
-        return {layers[0]: _read_npy(path)}
-    directories = layer_directories(layers)
-    found = {}
-    for name, directory in directories.items():
-        places = (f"{directory}/thresholds.npy", f"{directory}.npy", f"thresholds_{directory}.npy")
-        files = [path / place for place in places if (path / place).is_file()]
-        if not files:
-            raise UsageError(
-                f"holds no thresholds for the layer {name}",
-                path=path,
-                hint=f"{places[0]} was expected.",
-            )
-        found[name] = _read_npy(files[0])
-    return found
-
-
-def _read_npy(path: Path) -> Thresholds:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SourceError(f"cannot be read as .npy ({error})", path=path) from error
-    if not isinstance(values, np.ndarray):
-        raise SourceError("is an archive, a single array was expected", path=path)
-    return values
 
 
 def _describe_set(plan: Plan) -> SetRecord:

@@ -1,7 +1,8 @@
 """A run directory, from nothing to complete: who may write into it, and what a restart finds.
 
 RUN is written in place. `shards/fingerprint.json` comes first and says whose the directory is;
-`run.json` comes last and makes it complete; `shards/` goes after that.
+`run.json` comes last and makes it complete; `shards/` goes after that. Whatever an attempt that
+was killed left half written is swept away by the next one.
 
 With `--overwrite` a run of ours that is in the way is moved aside and comes back if the new one
 fails; it is removed once the new one is complete.
@@ -42,9 +43,31 @@ def inspect(root: Path, fingerprint: str) -> tuple[Status, Run | None]:
         pending = read_json(layout.pending)
         same = isinstance(pending, dict) and pending.get("fingerprint") == fingerprint
         return ("incomplete" if same else "other"), None
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return "new", None
-    return "foreign", None
+    return ("new" if _is_untouched(layout) else "foreign"), None
+
+
+def _is_untouched(layout: RunLayout) -> bool:
+    """Whether nothing stands there but what an attempt makes before it can say whose it is."""
+    if not layout.root.exists():
+        return True
+    if not layout.root.is_dir() or any(path != layout.shards for path in layout.root.iterdir()):
+        return False
+    if not layout.shards.exists():
+        return True
+    unfinished = f".{layout.pending.name}.partial-"
+    return layout.shards.is_dir() and all(
+        path.name.startswith(unfinished) for path in layout.shards.iterdir()
+    )
+
+
+def sweep(layout: RunLayout) -> None:
+    """Remove from a run what killed attempts left half written, and a complete run's shards."""
+    if layout.manifest.is_file() and layout.shards.is_dir():
+        shutil.rmtree(layout.shards, ignore_errors=True)
+    for path in list(layout.root.rglob(".*.partial-*")):
+        path.unlink(missing_ok=True)
+    for folder in layout.root.glob(f"{layout.report.parent.name}.partial-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -80,14 +103,11 @@ def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayou
             aside = Path(tempfile.mkdtemp(prefix=prefix, dir=root.parent)) / root.name
             root.rename(aside)
         yield _begin(RunLayout(root), fingerprint)
-        shutil.rmtree(RunLayout(root).shards)
     except BaseException as error:
         if aside is None:
             _empty_shards(RunLayout(root))
         else:
-            shutil.rmtree(root, ignore_errors=True)
-            aside.rename(root)
-            aside.parent.rmdir()
+            _put_back(root, aside)
         if isinstance(error, OSError):
             raise OutputError(
                 f"cannot be written ({error.strerror or error})",
@@ -95,8 +115,17 @@ def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayou
                 hint="Free space or mend the rights, and give the same command again.",
             ) from error
         raise
+    sweep(RunLayout(root))  # it is complete: nothing that fails from here on may take it back
     if aside is not None:
-        shutil.rmtree(aside.parent)
+        shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def _put_back(root: Path, aside: Path) -> None:
+    """The run that was to be replaced under its own name again, if it had left it at all."""
+    if aside.exists():
+        shutil.rmtree(root, ignore_errors=True)
+        aside.rename(root)
+    aside.parent.rmdir()
 
 
 def _begin(layout: RunLayout, fingerprint: str) -> RunLayout:
@@ -104,6 +133,7 @@ def _begin(layout: RunLayout, fingerprint: str) -> RunLayout:
     layout.shards.mkdir(parents=True, exist_ok=True)
     write_file(layout.pending, format_json({"fingerprint": fingerprint}))
     _empty_shards(layout)
+    sweep(layout)
     return layout
 
 

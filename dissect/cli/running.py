@@ -156,7 +156,7 @@ def run(
     from dissect.cli.values import parse_colour, parse_memory, parse_size, split_list
 
     names = split_list(layers, "--layers")
-    threads = threads or max(1, usable_cores() // 2)
+    threads = max(1, usable_cores() // 2) if threads is None else threads
     options: dict[str, object] = {
         "layers": names,
         "quantile": quantile,
@@ -227,7 +227,8 @@ def _dissect_all(config: RunConfig, rest: _Rest) -> list[tuple[Outcome, Path]]:
 
     from conceptset.layout.reading import open_concept_set
     from dissect.activations import choose_device
-    from dissect.api import read_thresholds, run_dissection
+    from dissect.api import run_dissection
+    from dissect.given import read_thresholds
     from dissect.models import load_model
 
     torch.set_num_threads(config.threads)

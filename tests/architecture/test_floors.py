@@ -24,7 +24,7 @@ FLOORS = {
         ("errors", "compiling"),
         ("models", "activations", "loader", "upsample", "receptive"),
         ("thresholds", "tally", "state", "counts", "top"),
-        ("runner", "merge", "rundir"),
+        ("runner", "merge", "rundir", "given"),
         ("analysis", "annotators", "writing"),
         ("report", "compare"),
         ("api",),

@@ -83,6 +83,8 @@ def test_run_report_and_again(call, tmp_path):
         (["--weights-match", "colour"], "--weights-match is 'colour'"),
         (["--index", "other.csv"], "there is no such index"),
         (["--limit", "0"], "--limit: "),
+        (["--threads", "0"], "--threads: "),
+        (["--workers", "0"], "--workers is 0, at least 1 was expected"),
     ],
 )
 def test_wrong_use_is_exit_2_and_one_line(call, extra, message, tmp_path):
@@ -105,6 +107,14 @@ def test_another_run_in_the_way(call):
     assert result.exit_code == 2
     assert "--overwrite" in result.stderr
     assert call("--union", "lite", "--overwrite").exit_code == 0
+
+
+def test_a_run_is_not_renamed_in_passing(call):
+    assert call("--name", "first").exit_code == 0
+    assert call().exit_code == 0
+    result = call("--name", "second")
+    assert result.exit_code == 2
+    assert "this very run under the name 'first'" in result.stderr
 
 
 def test_several_weights_are_several_runs(call, tmp_path):

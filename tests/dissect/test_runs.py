@@ -17,9 +17,10 @@ import dissect.api
 import dissect.rundir
 from conceptset.errors import IncompleteError, OutputError, SourceError, UsageError
 from conceptset.layout.reading import open_concept_set
-from dissect.api import dissect_model, evaluating, read_thresholds
+from dissect.api import dissect_model, evaluating
 from dissect.counts import read_counts
 from dissect.errors import ActivationError, LayerError, RunExistsError
+from dissect.given import read_thresholds
 from dissect.loader import load_batches, read_labels
 from dissect.state import RunLayout, open_run
 from dissect.top import read_top
@@ -120,6 +121,23 @@ def test_the_whole_way_equals_a_plain_computation(run, small_model, small_set, l
         assert row.iou == row.intersection / (row.activation + row.truth - row.intersection)
 
 
+def check_scores_against_counts(layout, layer):
+    """Every figure of scores.csv is a sum over the record: nothing else is needed."""
+    counts = read_counts(layout.counts(layer))
+    pixels = dict(counts.pixels.tolist())
+    assert list(pixels) == sorted(pixels)
+    truth = {(image, label): n for image, label, n in counts.truth.tolist()}
+    scores = pd.read_csv(layout.scores(layer))
+    assert len(scores)
+    for row in scores.itertuples():
+        chance = sum(
+            area * truth.get((image, row.label_number), 0) / pixels[image]
+            for image, unit, area in counts.area.tolist()
+            if unit == row.unit
+        )
+        assert row.lift == pytest.approx(row.intersection / chance)
+
+
 @pytest.mark.parametrize("upsample", ["half-pixel", "receptive-field"])
 def test_maps_larger_than_the_label_maps(run, small_model, build_set, make_pictures, upsample):
     root = build_set(make_pictures(4, size=(64, 64)))
@@ -178,8 +196,11 @@ def test_a_map_of_another_size_for_each_image(run, build_set, make_pictures):
     for place, picture in enumerate(pictures[3:], start=3):
         maps = {name: [plane[:8, :12] for plane in planes] for name, planes in picture.maps.items()}
         pictures[place] = type(picture)(maps, picture.whole, (32, 32), (8, 12))
-    outcome = run(concept_set=build_set(pictures))
-    top = read_top(RunLayout(outcome.root).top("stem"))
+    outcome = run(concept_set=build_set(pictures), layers=["stem"], quantile="0.3")
+    layout = RunLayout(outcome.root)
+    check_scores_against_counts(layout, "stem")
+    assert read_counts(layout.counts("stem")).pixels[:, 1].tolist() == [256] * 3 + [96] * 3
+    top = read_top(layout.top("stem"))
     assert {tuple(size) for size in top.sizes.reshape(-1, 2).tolist()} <= {
         (0, 0),
         (16, 16),
@@ -249,6 +270,39 @@ def test_an_unfinished_run_is_continued_by_the_same_command_only(run, monkeypatc
         run(quantile="0.2")
     outcome = run()
     assert files_of(outcome.root) == files_of(run("clean").root)
+
+
+def test_what_killed_attempts_leave_is_swept_away(run, tmp_path):
+    clean = files_of(run("clean").root)
+    shards = tmp_path / "run" / "shards"
+    shards.mkdir(parents=True)
+    (shards / ".fingerprint.json.partial-abc").write_text("{")  # before it could say whose it is
+    assert files_of(run().root) == clean
+    shards.mkdir()  # after run.json
+    (tmp_path / "run" / "stem" / ".scores.csv.partial-abc").write_text("layer,un")
+    (tmp_path / "run" / "report.partial-abc" / "units").mkdir(parents=True)
+    again = run()
+    assert again.unchanged
+    assert files_of(again.root) == clean
+    assert not shards.exists()
+    (tmp_path / "other" / "shards").mkdir(parents=True)
+    (tmp_path / "other" / "shards" / "notes.txt").write_text("mine")
+    with pytest.raises(RunExistsError, match="is no run"):
+        run("other")
+
+
+def test_a_run_that_cannot_be_moved_aside_stands(run, monkeypatch, tmp_path):
+    before = files_of(run().root)
+
+    def busy(*_args):
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", busy)
+        with pytest.raises(OutputError, match="busy"):
+            run(quantile="0.3", overwrite=True)
+    assert files_of(tmp_path / "run") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_failing_replacement_puts_the_old_run_back(run, monkeypatch, tmp_path):
@@ -342,6 +396,7 @@ def test_parts_of_a_set(run):
     assert outcome.run.counts.categories == ("part", "scene")
     counts = read_counts(RunLayout(outcome.root).counts("stem"))
     assert set(counts.truth[:, 0].tolist()) <= {3, 7}
+    assert counts.pixels.tolist() == [[3, 256], [7, 256]]
     assert outcome.run.fingerprint != run("other", limit=2).run.fingerprint
 
 

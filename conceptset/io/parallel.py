@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 from conceptset.errors import ConceptsetError
@@ -27,18 +30,36 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the main process, and end with it however it ends.
+
+    Ctrl-C reaches every process of the terminal; the main one stops the others. If it is killed,
+    nobody closes the pipe that they wait on, so each watches for its end.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
 def _run_chunk(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result]:
     return [function(item) for item in chunk]
 
 
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`map(function, items)` on `jobs` processes, in order.
 
     At most a few chunks per process are in flight, so neither items nor results pile up. With one
     job everything runs in this process. `function` and its items are pickled: a module-level
-    function or a `functools.partial` of one.
+    function or a `functools.partial` of one. Close the generator (`contextlib.closing`) where the
+    loop over it can fail: only then has every worker stopped when the failure is dealt with.
 
     Raises:
         ConceptsetError: A worker process was killed (usually for memory).
@@ -49,7 +70,7 @@ def ordered_map(
     rest = iter(items)
     pending: deque[Future[list[Result]]] = deque()
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker)
     try:
         while True:
             while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, _CHUNK))):

@@ -43,7 +43,9 @@ class Finding(BaseModel):
         place = self.path if self.line is None else f"{self.path}:{self.line}"
         if self.pointer:
             place = f"{place} {self.pointer}"
-        return f"{printable(place)}: {self.code} {printable(self.message, 2000)} {self.hint}"
+        text = printable(self.message, 2000)
+        stop = "" if text.endswith(".") else "."
+        return f"{printable(place)}: {self.code} {text}{stop} {self.hint}"
 
 
 OnError = Literal["raise", "skip", "collect"]

@@ -182,19 +182,32 @@ def rle_to_mask(rle: Rle) -> BoolArray:
     return np.ascontiguousarray(flat.reshape(rle.size[1], rle.size[0]).T)
 
 
+def bounding_box(mask: BoolArray) -> tuple[slice, slice]:
+    """Rows and columns outside of which nothing is set; empty slices where nothing is.
+
+    >>> bounding_box(np.array([[False, False], [False, True]]))
+    (slice(1, 2, None), slice(1, 2, None))
+    """
+    rows = np.flatnonzero(mask.any(axis=1)).tolist()
+    if not rows:
+        return slice(0, 0), slice(0, 0)
+    high = slice(rows[0], rows[-1] + 1)
+    columns = np.flatnonzero(mask[high].any(axis=0)).tolist()
+    return high, slice(columns[0], columns[-1] + 1)
+
+
 def mask_to_counts(mask: BoolArray) -> IntArray:
     """Column-major runs of a bitmap, background first, (n,) int64; the inverse of `rle_to_mask`.
 
     >>> mask_to_counts(np.array([[False, True], [True, False]])).tolist()
     [1, 2, 1]
     """
-    flat = mask.T.ravel()
-    if flat.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.concatenate(([0], changes, [flat.size]))
-    counts = np.diff(edges)
-    return np.concatenate(([0], counts)) if flat[0] else counts
+    _, columns = bounding_box(mask)  # runs lie in these columns only
+    flat = np.zeros((columns.stop - columns.start) * mask.shape[0] + 2, dtype=bool)
+    flat[1:-1] = mask[:, columns].T.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + columns.start * mask.shape[0]
+    counts: IntArray = np.diff(changes, prepend=0, append=mask.size)
+    return counts if counts[-1] else counts[:-1]
 
 
 def encode_counts(counts: IntArray) -> str:

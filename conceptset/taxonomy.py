@@ -19,6 +19,19 @@ Form = Literal["region", "part", "tag"]
 _DEFAULT_CATEGORY: dict[Form, str] = {"region": "object", "part": "part", "tag": "scene"}
 
 
+def concept_name(text: str) -> str:
+    r"""The name of a concept as a set can hold it.
+
+    White space becomes single blanks, characters that cannot be seen go, and `;`, which joins
+    names in tables, becomes a comma. The drawn name stays verbatim in segments.jsonl.
+
+    >>> concept_name(" traffic\n light\u200b"), concept_name("a;b")
+    ('traffic light', 'a,b')
+    """
+    visible = (c if c.isprintable() else " " * c.isspace() for c in text.replace(";", ","))
+    return " ".join("".join(visible).split())
+
+
 def category_problem(name: str) -> str | None:
     """Why `name` cannot be a category, None if it can.
 
@@ -70,12 +83,12 @@ class Taxonomy:
         own = set(self._entries)
         for entry in listed:
             for synonym in entry.synonyms:
-                if synonym not in own:
+                if synonym not in own:  # a row of its own says what a name means
                     self._add(synonym, entry.meaning)
-                if entry.meaning is not None:
-                    self._synonyms.setdefault(entry.meaning.concept, set()).add(synonym)
-            if entry.meaning is not None:
-                self._synonyms.setdefault(entry.meaning.concept, set()).add(entry.name)
+        for name, meanings in self._entries.items():
+            for meaning in meanings:
+                if meaning is not None:
+                    self._synonyms.setdefault(meaning.concept, set()).add(name)
 
     def _add(self, name: str, meaning: Meaning | None) -> None:
         known = self._entries.setdefault(name, [])
@@ -102,7 +115,7 @@ class Taxonomy:
         """
         known = self._entries.get(name)
         if known is None:
-            return Meaning(" ".join(name.split()), _DEFAULT_CATEGORY[form])
+            return Meaning(concept_name(name), _DEFAULT_CATEGORY[form])
         meanings = [meaning for meaning in known if meaning is not None]
         if not meanings:
             return None
@@ -145,7 +158,9 @@ def parse_taxonomy(header: Sequence[str], rows: Iterable[tuple[int, dict[str, st
         synonyms = tuple(
             part.strip() for part in cells.get("synonyms", "").split(";") if part.strip()
         )
-        meaning = Meaning(" ".join(concept.split()), category) if concept else None
+        meaning = Meaning(concept_name(concept), category) if concept else None
+        if meaning is not None and not meaning.concept:
+            raise TaxonomyError("the concept cannot be seen", pointer=f"line {line}")
         entries.append(Entry(name, meaning, synonyms))
         try:
             Taxonomy(entries[-1:])

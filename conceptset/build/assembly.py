@@ -31,6 +31,7 @@ from conceptset.build.vocabulary import Vocabulary, number_concepts
 from conceptset.errors import SourceError
 from conceptset.findings import Problems
 from conceptset.io.atomic import check_target, new_directory
+from conceptset.io.catalogue import hash_file
 from conceptset.io.parallel import ordered_map
 from conceptset.io.tables import digest, format_json, format_table
 from conceptset.layout import names
@@ -38,7 +39,7 @@ from conceptset.layout.digests import digest_of_files
 from conceptset.layout.models import Digests, Manifest, SetCounts
 from conceptset.parsing.defects import Spot
 from conceptset.records import Person
-from conceptset.taxonomy import Taxonomy
+from conceptset.taxonomy import Taxonomy, concept_name
 
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
@@ -219,27 +220,26 @@ class _Builder:
         )
         render = functools.partial(render_image, settings)
         members: list[_Member] = []
-        with contextlib.ExitStack() as stack:
-            progress = stack.enter_context(self.step("painting"))
-            files = [
-                stack.enter_context(self._annotator_path(place, names.SEGMENTS).open("wb"))
-                for place in range(len(self.people.persons))
-            ]
-            # in the order of the finished index, so that segments.jsonl is sorted by image
-            rows.sort(key=lambda row: row[2].name)
-            results = ordered_map(render, [task for _, _, task in rows], jobs=self.jobs)
+        # in the order of the finished index, so that segments.jsonl is sorted by image
+        rows.sort(key=lambda row: row[2].name)
+        results = ordered_map(render, [task for _, _, task in rows], jobs=self.jobs)
+        with self.step("painting") as progress, contextlib.closing(results):
             for done, ((source, stem, task), result) in enumerate(
                 zip(rows, results, strict=True), start=1
             ):
                 progress(done, len(rows))
-                if not self._is_usable(task, result):
-                    continue
-                for person, lines in result.segments.items():
-                    files[person].write(lines)
-                result.segments = {}
-                self.segments.update(result.n_segments)
-                members.append(self._member(task, result, source, stem))
+                if self._is_usable(task, result):
+                    self._write_segments(result)
+                    members.append(self._member(task, result, source, stem))
         return members
+
+    def _write_segments(self, result: Rendered) -> None:
+        """Append one image's lines, file by file: a thousand annotators exceed the open files."""
+        for person, lines in result.segments.items():
+            with self._segments_file(person).open("ab") as stream:
+                stream.write(lines)
+        result.segments = {}
+        self.segments.update(result.n_segments)
 
     def _member(self, task: RenderTask, result: Rendered, source: str, stem: str) -> _Member:
         image = task.image
@@ -268,11 +268,12 @@ class _Builder:
             (images / source).mkdir(parents=True)
             for scope in scopes:
                 (images / scope / source).mkdir(parents=True)
-        for directory in self.people.directories:
-            (self.folder / names.ANNOTATOR_FOLDER / directory).mkdir(parents=True)
+        for person in range(len(self.people.persons)):
+            self._segments_file(person).parent.mkdir(parents=True)
+            self._segments_file(person).touch()
 
-    def _annotator_path(self, person: int, table: str) -> Path:
-        return self.folder / names.annotator_file(self.people.directories[person], table)
+    def _segments_file(self, person: int) -> Path:
+        return self.folder / names.annotator_file(self.people.directories[person], names.SEGMENTS)
 
     def _encode(self, members: Sequence[_Member], vocabulary: Vocabulary) -> list[Encoded]:
         settings = EncodeSettings(
@@ -288,9 +289,9 @@ class _Builder:
             if member.rendered.painted is not None
         )
         encoded = []
-        with self.step("writing maps") as progress:
-            encode = functools.partial(encode_image, settings)
-            for result in ordered_map(encode, tasks, jobs=self.jobs):
+        results = ordered_map(functools.partial(encode_image, settings), tasks, jobs=self.jobs)
+        with self.step("writing maps") as progress, contextlib.closing(results):
+            for result in results:
                 encoded.append(result)
                 progress(len(encoded), len(members))
         return encoded
@@ -308,7 +309,7 @@ class _Builder:
             lines = _lines(members, encoded, person)
             self._write_scope(lines, vocabulary, f"{names.ANNOTATOR_FOLDER}/{directory}/", person)
             path = names.annotator_file(directory, names.SEGMENTS)
-            self.digests[path] = digest((self.folder / path).read_bytes())
+            self.digests[path] = hash_file(self.folder / path)
             who = self.people.persons[person]
             kind = "model" if who.name in self.options.model_annotators else "person"
             row = (who.name, who.session, kind, directory, len(lines), self.segments[person])
@@ -337,7 +338,8 @@ class _Builder:
 
     def _synonyms(self, concept: str) -> list[str]:
         drawn = self.gathered.names.get(concept, set())
-        return sorted({*drawn, *self.taxonomy.synonyms(concept)} - {concept})
+        known = map(concept_name, (*drawn, *self.taxonomy.synonyms(concept)))
+        return sorted({*known} - {concept, ""})
 
 
 def _lines(

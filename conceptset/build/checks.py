@@ -36,9 +36,7 @@ def load_taxonomy(path: Path | None) -> Taxonomy:
     try:
         table = read_table(path)
         return parse_taxonomy(table.header, table.records())
-    except SourceError as error:
-        raise TaxonomyError(error.message, path=path, pointer=error.pointer) from error
-    except TaxonomyError as error:
+    except (SourceError, TaxonomyError) as error:
         raise TaxonomyError(
             error.message, path=path, pointer=error.pointer, hint=error.hint
         ) from error

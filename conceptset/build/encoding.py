@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +94,13 @@ def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
     painted = task.painted
     alone = len(settings.people) == 1
     numbered = _numbered(painted, settings.vocabulary)
-    ignores = dict(zip(painted.ignore_keys, painted.open_ignores(), strict=True))
+    ignores = {
+        key: flags
+        for key, flags in zip(painted.ignore_keys, painted.open_ignores(), strict=True)
+        if key[1] in settings.vocabulary.categories
+    }
     for person in painted.people:
-        planes = {key[1:]: labels for key, labels in numbered.items() if key[0] == person}
+        planes = numbered[person]
         tags = _tags(painted, settings.vocabulary, person)
         directory = None if alone else settings.directories[person]
         scope = _write_scope(result, settings, task, planes, tags, directory)
@@ -110,26 +115,32 @@ def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
     return result
 
 
-def _numbered(
-    painted: Painted, vocabulary: Vocabulary
-) -> dict[tuple[int, str, int], NDArray[np.int32]]:
-    """Maps with label numbers; a label in several categories stays in its primary one.
-
-    A label in two maps at one pixel would count twice in every peer's program, so a person's
-    second copy is cleared where the first one has it too.
-    """
+def _numbered(painted: Painted, vocabulary: Vocabulary) -> dict[int, Planes]:
+    """Every person's maps with label numbers, in categories that the set has."""
+    result: dict[int, Planes] = {person: {} for person in painted.people}
     stack: NDArray[np.int32] = vocabulary.numbers[painted.open_maps()]
-    result = dict(zip(painted.keys, stack, strict=True))
-    for number in vocabulary.shared & set(np.unique(stack).tolist()):
-        for person in painted.people:
-            own = [key for key in painted.keys if key[0] == person]
-            home = vocabulary.primary[number]
-            own.sort(key=lambda key: (key[1] != home, key[1], key[2]))
-            taken = np.zeros(painted.size, dtype=bool)
-            for key in own:
-                here = result[key] == number
-                result[key] = np.where(here & taken, 0, result[key]).astype(np.int32)
-                taken |= here
+    for (person, category, plane), labels in zip(painted.keys, stack, strict=True):
+        if category in vocabulary.categories:
+            result[person][category, plane] = labels
+    return {person: _once(planes, {}, vocabulary) for person, planes in result.items()}
+
+
+def _once(planes: Planes, tags: Mapping[str, Sequence[int]], vocabulary: Vocabulary) -> Planes:
+    """The maps without second copies: a label in two maps at one pixel counts twice for a peer.
+
+    It stays in its primary category, there in the first map; where it holds for the whole image it
+    needs no map.
+    """
+    whole = {number for numbers in tags.values() for number in numbers}
+    places = Counter(n for labels in planes.values() for n in np.unique(labels).tolist() if n)
+    result = dict(planes)
+    for number in sorted(n for n, count in places.items() if count > 1 or n in whole):
+        home = vocabulary.primary.get(number)
+        taken: BoolArray | bool = number in whole
+        for key in sorted(planes, key=lambda key: (key[0] != home, *key)):
+            here = result[key] == number
+            result[key] = np.where(here & taken, 0, result[key]).astype(np.int32)
+            taken = here | taken
     return result
 
 
@@ -153,6 +164,7 @@ def _write_scope(
     """Write the maps of one scope; cells name the dominant map first."""
     scope = Scope()
     size = task.painted.size
+    planes = _once(planes, tags, settings.vocabulary)
     for category in settings.vocabulary.categories:
         maps = [
             labels for key, labels in sorted(planes.items()) if key[0] == category and labels.any()
@@ -184,7 +196,7 @@ def _write_consensus(
     result: Encoded,
     settings: EncodeSettings,
     task: EncodeTask,
-    numbered: Mapping[tuple[int, str, int], NDArray[np.int32]],
+    numbered: Mapping[int, Planes],
     ignores: Mapping[tuple[int, str], BoolArray],
 ) -> None:
     """The root's maps: what the voters agree on; without a voter the image is not in the root."""
@@ -196,10 +208,11 @@ def _write_consensus(
     silent = np.zeros(painted.size, dtype=bool)
     planes: Planes = {}
     unclear: dict[str, BoolArray] = {}
-    for category, plane in sorted({key[1:] for key in painted.keys}):
-        votes = np.stack([numbered.get((voter, category, plane), empty) for voter in voters])
+    for key in sorted({key for own in numbered.values() for key in own}):
+        category, _ = key
+        votes = np.stack([numbered[voter].get(key, empty) for voter in voters])
         abstained = np.stack([ignores.get((voter, category), silent) for voter in voters])
-        planes[category, plane], undecided = majority(votes, abstained)
+        planes[key], undecided = majority(votes, abstained)
         unclear[category] = unclear.get(category, silent) | undecided
     for category, undecided in sorted(unclear.items()):
         result.undecided += int(undecided.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
 from conceptset.geometry import Geometry
 from conceptset.io.catalogue import Photograph, hash_file
-from conceptset.io.parallel import ordered_map
 from conceptset.layout.models import SourceEntry
 from conceptset.parsing.defects import Spot
 from conceptset.records import Frame, ImageRecord, Origin, Person, Region, RegionKind
@@ -206,44 +206,48 @@ class _Gatherer:
             self.left_out["images nobody worked on (--annotator names who did)"] += len(
                 images
             ) - len(worked_on)
-        digests = ordered_map(hash_file, [image.photograph.path for image in worked_on], jobs=jobs)
-        by_identity: dict[str, GatheredImage] = {}
-        by_path: dict[str, GatheredImage] = {}
+        with ThreadPoolExecutor(jobs) as pool:
+            digests = list(pool.map(hash_file, [image.photograph.path for image in worked_on]))
+        by_digest: dict[str, GatheredImage] = {}
+        by_path: dict[str, tuple[Path, GatheredImage]] = {}
+        result = []
         for image, digest in zip(worked_on, digests, strict=True):
             image.sha256 = digest
-            first = by_identity.get(digest) or self._same_path(image, by_path)
-            by_path.setdefault(image.photograph.key, image)
+            first = by_digest.get(digest) or self._same_path(image, by_path)
             if first is None:
-                by_identity[digest] = image
-                continue
-            if first.photograph.root.resolve() == image.photograph.root.resolve():
-                Spot(self.problems, image.photograph.key).report(
-                    "SRC033", f"has the same bytes as {first.photograph.key}; they are one image"
-                )
-            self._join(first, image)
-        return list(by_identity.values())
+                first = image
+                result.append(image)
+            else:
+                self._join(first, image)
+            by_digest.setdefault(digest, first)
+            by_path.setdefault(image.photograph.key, (image.photograph.root, first))
+        return result
 
     def _same_path(
-        self, image: GatheredImage, by_path: Mapping[str, GatheredImage]
+        self, image: GatheredImage, by_path: Mapping[str, tuple[Path, GatheredImage]]
     ) -> GatheredImage | None:
-        other = by_path.get(image.photograph.key)
-        if other is None or self.options.match == "bytes":
+        if image.photograph.key not in by_path or self.options.match == "bytes":
             return None
+        root, other = by_path[image.photograph.key]
         if self.options.match == "path":
             return other
         raise UsageError(
-            f"{image.photograph.key} lies in {other.photograph.root} and in "
-            f"{image.photograph.root} with different bytes",
+            f"{image.photograph.key} lies in {root} and in {image.photograph.root} "
+            "with different bytes",
             hint="--match path takes them as one image (equal sizes needed), --match bytes as two.",
         )
 
     def _join(self, first: GatheredImage, image: GatheredImage) -> None:
         if (first.size, first.frame) != (image.size, image.frame):
             raise ImageError(
-                f"has {image.size[0]} x {image.size[1]} pixels, the same image in "
-                f"{first.photograph.root.name} has {first.size[0]} x {first.size[1]}",
+                f"has {image.size[0]} x {image.size[1]} pixels ({image.frame}), the same image "
+                f"{first.photograph.path} has {first.size[0]} x {first.size[1]} ({first.frame})",
                 path=image.photograph.path,
-                hint="Annotators must have seen the image in one size.",
+                hint="Annotators must have seen the image in one size and turned one way.",
+            )
+        if first.photograph.root.resolve() == image.photograph.root.resolve():
+            Spot(self.problems, image.photograph.key).report(
+                "SRC033", f"has the same bytes as {first.photograph.key}; they are one image."
             )
         for person, drawings in image.drawings.items():
             own = first.drawings.setdefault(person, [])

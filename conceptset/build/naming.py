@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from conceptset.build.gather import GatheredImage
@@ -24,28 +24,54 @@ def source_slugs(images: Sequence[GatheredImage]) -> dict[Path, str]:
 def stems(images: Sequence[GatheredImage], categories: Sequence[str]) -> list[str]:
     """A stem for each image, unique (ignoring case) within its root.
 
-    Sub-folders are joined by `-`. A stem that a label map of another image could have
-    (`a_object` beside `a`) counts as a clash.
+    Sub-folders are joined by `-`. Two stems of which one could be, or could share, a label map's
+    name of the other (`a_object` and `a`) count as a clash too; the later one yields.
     """
-    ending = re.compile(rf"_({'|'.join(map(re.escape, categories)) or '$'})(_\d+)?$", re.IGNORECASE)
-    wanted = [_stem(image.photograph.key) for image in images]
-    used: dict[Path, set[str]] = {}
-    present: dict[Path, set[str]] = {}
-    for image, stem in zip(images, wanted, strict=True):
-        present.setdefault(image.photograph.root, set()).add(stem.lower())
+    ending = _map_ending(categories)
+    taken: dict[Path, set[str]] = {}
+    owners: dict[Path, set[str]] = {}  # stems that would have a taken name among their maps'
     result = []
-    for image, base in zip(images, wanted, strict=True):
+    for image in images:
         root = image.photograph.root
-        taken = used.setdefault(root, set())
-        map_like = ending.search(base)
-        clashes = map_like is not None and base[: map_like.start()].lower() in present[root]
-        stem, number = base, 1
-        while stem.lower() in taken or (clashes and stem == base):
+        used, blocked = taken.setdefault(root, set()), owners.setdefault(root, set())
+        base = stem = _stem(image.photograph.key)
+        number = 1
+        while (
+            stem.lower() in used
+            or stem.lower() in blocked
+            or not used.isdisjoint(_owners(stem, ending))
+        ):
             number += 1
             stem = f"{base}-{number}"
-        taken.add(stem.lower())
+        used.add(stem.lower())
+        blocked.update(_owners(stem, ending))
         result.append(stem)
     return result
+
+
+def _map_ending(categories: Sequence[str]) -> re.Pattern[str]:
+    """What stands between `_` and the end where one stem is another one's and more.
+
+    That is a category and perhaps a number; or `x`, where `x_part` and `part` are categories: then
+    `a` and `a_x` would share the map `a_x_part`.
+    """
+    bare = {category: re.sub(r"(_\d+)+$", "", category) for category in categories}
+    between = {
+        one.removesuffix(f"_{other}")
+        for one in bare.values()
+        for other in bare.values()
+        if one.endswith(f"_{other}")
+    }
+    words = sorted({*bare.values(), *between})
+    return re.compile(rf"({'|'.join(map(re.escape, words))})(_\d+)*")
+
+
+def _owners(stem: str, ending: re.Pattern[str]) -> Iterator[str]:
+    """The stems, in lower case, among whose maps' names this stem could be."""
+    text = stem.lower()
+    for place, letter in enumerate(text):
+        if letter == "_" and ending.fullmatch(text, place + 1):
+            yield text[:place]
 
 
 def _stem(key: str) -> str:

@@ -15,7 +15,7 @@ from conceptset.findings import OnError
 Fit = Literal["squash", "crop", "pad"]
 Size = tuple[int, int]
 
-_SIZE = re.compile(r"(\d{1,5})(?:[xX](\d{1,5}))?")
+_SIZE = re.compile(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?")
 
 
 class BuildOptions(BaseModel):
@@ -64,7 +64,7 @@ class BuildOptions(BaseModel):
 
 
 def parse_size(text: str, option: str) -> Size | None:
-    """A size from `224`, `HxW` or `keep` (None).
+    """A size from `224`, `HxW` or, of photographs, `keep` (None).
 
     Raises:
         UsageError: Something else, or a side outside 1..16384.
@@ -72,12 +72,13 @@ def parse_size(text: str, option: str) -> Size | None:
     >>> parse_size("224", "--image-size"), parse_size("120x160", "--image-size")
     ((224, 224), (120, 160))
     """
-    if text == "keep":
+    if text == "keep" and option == "--image-size":
         return None
     match = _SIZE.fullmatch(text.strip())
     if match is None:
+        or_keep = " or keep" if option == "--image-size" else ""
         raise UsageError(
-            f"{option} is {text!r}, a number of pixels (224), HxW (240x320) or keep was expected"
+            f"{option} is {text!r}, a number of pixels (224) or HxW (240x320){or_keep} was expected"
         )
     height = int(match[1])
     width = int(match[2] or match[1])

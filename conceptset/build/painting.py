@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from conceptset.build.gather import Drawn
 from conceptset.errors import ConceptsetError
-from conceptset.geometry import BoolArray, IntArray, encode_counts, mask_to_counts
+from conceptset.geometry import (
+    BoolArray,
+    IntArray,
+    bounding_box,
+    encode_counts,
+    mask_to_counts,
+)
 from conceptset.raster import rasterize
 
 MapKey = tuple[str, int]  # category, plane
@@ -59,21 +65,17 @@ def fill_shapes(
         except ConceptsetError as error:
             bad.append(BadShape(drawn, str(error)))
             continue
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        window = (
-            (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-            if rows.size
-            else (slice(0, 0), slice(0, 0))
-        )
+        window = bounding_box(mask)
         inner = np.ascontiguousarray(mask[window])
-        shapes.append(Shape(order, drawn, window, inner, int(inner.sum()), mask_to_counts(mask)))
+        area = int(np.count_nonzero(inner))
+        shapes.append(Shape(order, drawn, window, inner, area, mask_to_counts(mask)))
     return shapes, bad
 
 
 def paint(
     shapes: Sequence[Shape],
     size: tuple[int, int],
-    identifiers: dict[str, int],
+    identifiers: Mapping[str, int],
     overlap: Literal["area", "order"],
 ) -> tuple[dict[MapKey, NDArray[np.int32]], dict[str, BoolArray]]:
     """The maps of one person in one image.

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +99,6 @@ class Rendered:
         usage: (identifier, category) to pixels that anyone labelled so; tags count as all pixels.
         union: identifier to pixels that anyone labelled so in any category.
         bad: Regions that could not be filled.
-        hidden: Regions that left no pixel in the maps' size.
     """
 
     painted: Painted | None = None
@@ -137,7 +135,7 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
         lines = _segment_lines(task.name, image.size, drawings, shapes)
         result.segments[person] = "".join(lines).encode()
         result.n_segments[person] = len(lines)
-        canvases, ignored = paint(shapes, image.size, dict(settings.identifiers), options.overlap)
+        canvases, ignored = paint(shapes, image.size, settings.identifiers, options.overlap)
         for (category, plane), canvas in sorted(canvases.items()):
             keys.append((person, category, plane))
             maps.append(fitting.labels(canvas))
@@ -230,6 +228,3 @@ def _count_usage(
     for _, category, identifier in sorted(tags):
         result.union[identifier] = pixels
         result.usage[identifier, category] = pixels
-
-
-ImageSuffix = Literal["jpg", "png"]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptset.errors import SourceError, UsageError
+from conceptset.errors import SourceError, UnsafeError, UsageError
 from conceptset.formats import detect, format_named
 from conceptset.formats.base import Detection, Format
 from conceptset.io.catalogue import ImageCatalogue, guess_root
 from conceptset.io.tables import read_table
+from conceptset.parsing.values import quoted
 
 _SAMPLE = 200
 
@@ -127,15 +128,22 @@ def _image_root(file: Path, reader: Format, *, below: Path | None) -> Path:
     for candidate in candidates:
         if candidate.is_dir() and sample:
             catalogue = ImageCatalogue(candidate)
-            if any(isinstance(catalogue.locate(name), str) for name in sample):
+            if any(_is_there(catalogue, name) for name in sample):
                 return candidate
     raise SourceError(
-        f"names {len(names)} images, such as {sample[0]!r}; none of them was found"
+        f"names {len(names)} images, such as {quoted(sample[0])}; none of them was found"
         if sample
         else "names no image",
         path=file,
         hint="Give the folder of the photographs with --images DIR.",
     )
+
+
+def _is_there(catalogue: ImageCatalogue, name: str) -> bool:
+    try:
+        return isinstance(catalogue.locate(name), str)
+    except UnsafeError:  # the reader reports it, image by image
+        return False
 
 
 class AnnotatorTable:
@@ -170,7 +178,7 @@ class AnnotatorTable:
         if self._rule == "file":
             return source.path.stem
         if self._rule == "folder":
-            return source.path.resolve().parent.name
+            return Path(os.path.abspath(source.path)).parent.name  # noqa: PTH100 - keeps links
         for key in (source.label, source.path.name, source.path.stem):
             if key in self._table:
                 return self._table[key]

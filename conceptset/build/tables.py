@@ -90,7 +90,7 @@ def label_tables(
             for category in vocabulary.categories
             if number in members[category]
         ]
-        others = ";".join(name.replace(";", ",") for name in synonyms(concept))
+        others = ";".join(synonyms(concept))
         rows.append(
             (
                 number,

@@ -59,7 +59,11 @@ def resolve_inside(root: Path, name: str) -> Path:
     if os.path.islink(resolved):  # noqa: PTH114 - what stays a link after resolving is a loop
         raise UnsafeError("the path is a loop of symbolic links", path=path)
     if resolved != base and not resolved.startswith(base.rstrip(os.sep) + os.sep):
-        raise UnsafeError("a symbolic link leads out of its folder", path=path)
+        raise UnsafeError(
+            "a symbolic link leads out of its folder",
+            path=path,
+            hint="Copy the file into it, or name the folder that the link leads to.",
+        )
     return path
 
 

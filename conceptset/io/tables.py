@@ -37,10 +37,22 @@ class Table:
     lines: tuple[int, ...]
 
     def records(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """(line, cells by column) of every row that has as many cells as the header."""
+        """(line, cells by column) of every row.
+
+        Raises:
+            SourceError: A row has more or fewer cells than the header, or a column comes twice.
+        """
+        if len(set(self.header)) < len(self.header):
+            raise SourceError("has a column twice", path=self.path, pointer="line 1")
         for line, row in zip(self.lines, self.rows, strict=True):
-            if len(row) == len(self.header):
-                yield line, dict(zip(self.header, row, strict=True))
+            if len(row) != len(self.header):
+                raise SourceError(
+                    f"has {len(row)} cells, the header has {len(self.header)}",
+                    path=self.path,
+                    pointer=f"line {line}",
+                    hint="Correct the row; a cell that holds a comma needs quotes.",
+                )
+            yield line, dict(zip(self.header, row, strict=True))
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
@@ -101,8 +113,12 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> byt
     """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
+    quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(header)
-    writer.writerows(rows)
+    for row in rows:
+        # Python leaves a carriage return bare where it is no part of the line's end
+        bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (quoting if bare else writer).writerow(row)
     return stream.getvalue().encode("utf-8")
 
 

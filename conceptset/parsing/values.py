@@ -46,9 +46,9 @@ def whole_number(value: object) -> int | None:
 
 
 def clean_name(value: object) -> str | None:
-    """The name without surrounding white space; None if it is no text, empty or not encodable.
+    """The name without surrounding white space; None if it is no text, invisible or not encodable.
 
-    >>> clean_name(" door\\n"), clean_name(""), clean_name(3)
+    >>> clean_name(" door\\n"), clean_name("\\u200b"), clean_name(3)
     ('door', None, None)
     """
     if not isinstance(value, str):
@@ -57,7 +57,8 @@ def clean_name(value: object) -> str | None:
         value.encode()
     except UnicodeEncodeError:
         return None
-    return value.strip() or None
+    name = value.strip()
+    return name if any(c.isprintable() for c in name) else None
 
 
 def person_from(value: object) -> Person | None:

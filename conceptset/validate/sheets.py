@@ -86,12 +86,13 @@ def load_sheet(root: Path, name: str, required: Sequence[str]) -> Sheet:
         return Sheet(name, needed, Fault("broken", error.message), int(at[1]) if at else None)
     width = len(table.header)
     complete = set(needed) <= set(table.header)
-    lines = tuple(_line(*pair) for pair in table.records()) if complete else ()
-    ragged = tuple(
-        (line, len(row))
-        for line, row in zip(table.lines, table.rows, strict=True)
-        if len(row) != width
+    rows = tuple(zip(table.lines, table.rows, strict=True))
+    lines = tuple(
+        _line(line, dict(zip(table.header, row, strict=True)))
+        for line, row in rows
+        if complete and len(row) == width
     )
+    ragged = tuple((line, len(row)) for line, row in rows if len(row) != width)
     return Sheet(name, needed, header=table.header, lines=lines, ragged=ragged)
 
 

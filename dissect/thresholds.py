@@ -128,7 +128,10 @@ class MapStore:
             self._spill_memory()
 
     def finish(self) -> NDArray[np.floating]:
-        """(units,) the thresholds: float32, or as given. Only maps above them are kept.
+        """(units,) the thresholds: float32, or as given.
+
+        Maps that do not rise above them are dropped, except from a file that is more than half
+        full of others.
 
         Raises:
             ConceptsetError: Fewer images came than announced.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+
+from dissect.api import dissect_model
 
 LAYERS = ("layer2", "layer3", "layer4")
 
@@ -175,3 +178,44 @@ def small_model() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         return Small().eval()
+
+
+@pytest.fixture
+def run(small_model, small_set, tmp_path):
+    """Dissects the small network on the small set, or others, below the test's directory."""
+
+    def start(
+        out="run",
+        layers=("stages.second.0", "stem", "head"),
+        model=small_model,
+        concept_set=small_set,
+        **options,
+    ):
+        return dissect_model(
+            model,
+            concept_set,
+            layers,
+            tmp_path / out,
+            **{"quantile": "0.05", "batch_size": 4, "top_images": 3, **options},
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def files_of() -> Callable[[Path], dict[str, bytes]]:
+    """Reads a run: every file's bytes; run.json without what may vary."""
+
+    def read(root: Path) -> dict[str, bytes]:
+        found = {}
+        for path in sorted(root.rglob("*")):
+            if path.is_file():
+                data = path.read_bytes()
+                if path.name == "run.json":
+                    document = json.loads(data)
+                    del document["environment"], document["timings"]
+                    data = json.dumps(document).encode()
+                found[path.relative_to(root).as_posix()] = data
+        return found
+
+    return read

@@ -119,7 +119,7 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     try:
         data = _photograph(image, options, fit_to(image.size, result.size, options.fit))
     except SourceError as error:
-        result.failure = str(error)
+        result.failure = error.message
         return result
     (settings.folder / task.name).write_bytes(data)
     result.photograph = digest(data)

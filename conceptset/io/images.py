@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from conceptset.errors import ImageError, UnsafeError
 from conceptset.geometry import MAX_PIXELS, BoolArray, IntArray
@@ -23,6 +24,15 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif",
 )  # fmt: skip
 _ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,9 @@ def _opened(
         ) from error
     except FileNotFoundError as error:
         raise ImageError("the image does not exist", path=name) from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, OverflowError) as error:
+    except (OSError, ValueError, SyntaxError, IndexError, OverflowError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(f"cannot be read ({error.strerror})", path=name) from error
         raise ImageError(
             f"cannot be decoded ({type(error).__name__}: {error})",
             path=name,
@@ -93,12 +105,11 @@ def read_header(path: Path, *, data: bytes | None = None) -> ImageHeader:
 
 
 def _header(image: Image.Image) -> ImageHeader:
-    orientation = _orientation(image)
     return ImageHeader(
         format=image.format or "",
         mode=image.mode,
         size=(image.height, image.width),
-        orientation=orientation if orientation in range(1, 9) else 1,
+        orientation=_orientation(image),
     )
 
 
@@ -106,30 +117,51 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation without decoding: of a PNG only the chunks before the pixels are asked.
 
     Pillow turns a TIFF upright by itself and gives the turned size: there is nothing left to do.
+    Broken EXIF says nothing; the pixels are none the worse for it.
     """
     if image.format == "TIFF":
         return 1
-    if image.format != "PNG":
-        return int(image.getexif().get(_ORIENTATION, 1))
-    exif = Image.Exif()
-    exif.load(image.info.get("exif", b""))
-    return int(exif.get(_ORIENTATION, 1))
+    try:
+        if image.format != "PNG":
+            exif = image.getexif()
+        else:
+            exif = Image.Exif()
+            exif.load(image.info.get("exif", b""))
+        value = exif.get(_ORIENTATION)
+    except (OSError, ValueError, SyntaxError, IndexError, OverflowError, struct.error):
+        return 1
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def decode_rgb(path: Path, *, frame: Frame, data: bytes | None = None) -> Image.Image:
     """The photograph as an RGB image, as stored or turned upright.
 
-    Transparent pixels are laid over black, 16-bit grey is brought to 8 bit.
+    Transparent pixels are laid over black, 16-bit grey is brought to 8 bit. Colour profile and
+    comments stay behind: they describe the file, not these pixels.
+
+    Raises:
+        ImageError: It is broken, or its pixels are numbers without a stated range.
     """
     with _opened(path if data is None else data, name=path) as image:
+        orientation = _orientation(image) if frame == "upright" else 1
         image.load()
-        turned = ImageOps.exif_transpose(image) if frame == "upright" else image
-        if turned.mode.startswith("I;16"):
-            turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
-        if "transparency" in turned.info or turned.mode in ("RGBA", "LA", "PA"):
-            rgba = turned.convert("RGBA")
-            turned = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-        return turned.convert("RGB")
+        picture: Image.Image = image
+        if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PPM"):
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        elif picture.mode in ("I", "F"):
+            raise ImageError(
+                f"has pixels of mode {picture.mode} (32 bit), 8 or 16 bit were expected: nothing "
+                "says which number is white",
+                path=path,
+            )
+        if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA"):
+            rgba = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+        picture = picture.convert("RGB")
+        if orientation in _UPRIGHT:
+            picture = picture.transpose(_UPRIGHT[orientation])
+        picture.info = {}
+        return picture
 
 
 def decode_stored(

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptset import __version__
-from conceptset.build import tables
-from conceptset.build.checks import check_method, check_replaceable, check_voter, load_taxonomy
+from conceptset.build import checks, tables
 from conceptset.build.encoding import (
     ROOT,
     Encoded,
@@ -96,11 +95,13 @@ def build_set(
         OutputError: The set cannot be written. In every case nothing is left behind.
     """
     check_target(out, overwrite=options.overwrite)
-    check_replaceable(out)
-    check_method(options.consensus)
-    taxonomy = load_taxonomy(options.taxonomy)
+    checks.check_replaceable(out)
+    checks.check_method(options.consensus)
+    taxonomy = checks.load_taxonomy(options.taxonomy)
     problems = Problems(options.on_error)
     found = find_sources(sources, format_name=options.format, images=options.images)
+    for source in found:
+        checks.check_inputs_outlast(out, (source.path, source.catalogue.root))
     with step("reading") as progress:
         gathered = gather(found, options, taxonomy, problems, progress)
     if not gathered.images:
@@ -109,7 +110,11 @@ def build_set(
             hint="--annotator NAME says who looked at images without any object.",
         )
     people = _People.of(gathered.images)
-    check_voter(options.consensus, people.persons)
+    checks.check_voter(options.consensus, people.persons)
+    checks.check_models(options.model_annotators, people.persons)
+    checks.check_sequences(
+        options.split_by, ((image.photograph.key, image.sha256) for image in gathered.images)
+    )
     jobs = options.jobs if len(gathered.images) >= _SMALL else 1
     with new_directory(out, overwrite=options.overwrite) as folder:
         builder = _Builder(folder, options, taxonomy, problems, people, gathered, step, jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from conceptset.build.splitting import identity_of
 from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.io.tables import read_table
 from conceptset.layout import names
@@ -23,6 +24,50 @@ def check_replaceable(out: Path) -> None:
             path=out,
             hint="Choose another --out, or remove it yourself.",
         )
+
+
+def check_inputs_outlast(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace a directory that holds what the set is built from."""
+    old = out.resolve()
+    for path in inputs:
+        if path.resolve().is_relative_to(old):
+            raise UsageError(
+                "lies in the directory that --overwrite would remove",
+                path=path,
+                hint="Choose another --out, or move it.",
+            )
+
+
+def check_sequences(split_by: str | None, images: Iterable[tuple[str, str]]) -> None:
+    """Refuse a --split-by that keeps nothing together.
+
+    Args:
+        split_by: The folder.
+        images: (path below the image root, digest) of every image.
+    """
+    if split_by is not None and all(
+        identity_of(key, sha256, split_by) == sha256 for key, sha256 in images
+    ):
+        raise UsageError(
+            f"--split-by is {split_by!r}, but no image lies in a folder below it",
+            hint="It is a path below the folder of the photographs; . is that folder itself.",
+        )
+
+
+def check_models(models: Iterable[str], people: Iterable[Person]) -> None:
+    """Refuse a --model-annotator who is nobody: its labels would count as a person's."""
+    known = {person.name for person in people}
+    for name in models:
+        if name not in known:
+            raise UsageError(
+                f"--model-annotator is {name!r}, an annotator was expected", hint=_listed(known)
+            )
+
+
+def _listed(people: Iterable[str]) -> str:
+    names = sorted(people)
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"Annotators: {', '.join(map(repr, names[:8]))}{more}."
 
 
 def load_taxonomy(path: Path | None) -> Taxonomy:
@@ -55,8 +100,7 @@ def check_voter(consensus: str, people: Iterable[Person]) -> None:
     """Refuse an annotator as the root's voice who drew nothing in these sources."""
     known = {person.name for person in people}
     if consensus != "majority" and consensus not in known:
-        listed = ", ".join(sorted(repr(name) for name in known)[:8])
         raise UsageError(
             f"--consensus is {consensus!r}, majority or an annotator was expected",
-            hint=f"Annotators: {listed}.",
+            hint=_listed(known),
         )

@@ -110,6 +110,8 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OutputError: It cannot be written (rights, a full disk).
     """
     check_target(target, overwrite=overwrite)
+    if target.name in ("", ".."):  # `.` and `..` have no name to put a partial one beside
+        target = target.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-", dir=target.parent))

@@ -7,9 +7,11 @@ import io
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conceptset.build import BuildOptions, build_set
 from conceptset.build.encoding import EncodeSettings, EncodeTask, encode_image
@@ -303,6 +305,55 @@ def test_a_build_that_fails_leaves_nothing_while_workers_still_write(world, tmp_
     bad.write_bytes(bad.read_bytes()[:-300])
     source = world.coco("c.json", dict.fromkeys(files, SIZE), [(n, "car", HALF) for n in files])
     folder = tmp_path / "out"
-    with pytest.raises(SourceError, match="broken or cut short"):
+    with pytest.raises(SourceError, match="image file is truncated"):
         build_set([source], folder / "set", BuildOptions(jobs=3, image_size=(1500, 1500)))
     assert list(folder.iterdir()) == []
+
+
+def one_car(world, **extra):
+    world.photograph("a.png")
+    return world.coco("c.json", {"a.png": SIZE}, [("a.png", "car", HALF)], **extra)
+
+
+def test_overwrite_never_removes_what_it_reads(world, tmp_path):
+    """Annotations inside the old set went with it."""
+    source = one_car(world)
+    build_set([source], tmp_path / "set", same_size())
+    inside = tmp_path / "set/c.json"
+    shutil.copy(source, inside)
+    options = same_size(overwrite=True, images=world.root / "images")
+    with pytest.raises(UsageError, match="lies in the directory that --overwrite would remove"):
+        build_set([inside], tmp_path / "set", options)
+    assert inside.is_file()
+
+
+def test_the_working_directory_can_be_the_set(world, tmp_path, monkeypatch):
+    source = one_car(world)
+    (tmp_path / "set").mkdir()
+    monkeypatch.chdir(tmp_path / "set")
+    for _ in range(2):
+        build_set([source], Path(), same_size(overwrite=True))
+        monkeypatch.chdir(tmp_path / "set")
+    assert codes(tmp_path / "set") == set()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "world"]
+
+
+def test_a_folder_of_sequences_that_holds_no_image_is_refused(world, tmp_path):
+    """A misspelt one would let neighbours into both splits."""
+    source = one_car(world)
+    with pytest.raises(UsageError, match="--split-by is 'days', but no image lies"):
+        build_set([source], tmp_path / "set", same_size(split_by="days"))
+
+
+def test_a_model_that_nobody_is_is_refused(world, tmp_path):
+    with pytest.raises(UsageError, match=r"--model-annotator is 'sam', .*Annotators: 'ada'"):
+        build_set(
+            [one_car(world)], tmp_path / "set", same_size(annotator="ada", model_annotators=["sam"])
+        )
+
+
+def test_what_is_wrong_with_a_photograph_is_said_once(world, tmp_path):
+    source = one_car(world)
+    Image.fromarray(np.zeros(SIZE, dtype=np.float32)).save(world.root / "images/a.png", "TIFF")
+    with pytest.raises(SourceError, match=r"^a\.png: has pixels of mode F"):
+        build_set([source], tmp_path / "set", same_size())

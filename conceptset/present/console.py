@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import io
 import json
 import sys
 import tomllib
@@ -84,6 +85,11 @@ def main_for(app: typer.Typer) -> Callable[[], None]:
     """An entry point for an app; an exception that is not ours is a bug and exits with 70."""
 
     def main() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # files and pipes are UTF-8 everywhere; a terminal that lacks a letter shows \\u....
+                encoding = stream.encoding if stream.isatty() else "utf-8"
+                stream.reconfigure(encoding=encoding, errors="backslashreplace")
         try:
             app()
         except Exception as error:
@@ -137,7 +143,10 @@ def show_table(
     for row in rows:
         table.add_row(*(Text(printable(str(cell))) for cell in row))
     width = None if sys.stdout.isatty() else 100
-    Console(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
+    console = Console(file=sys.stdout, width=width, highlight=False, emoji=False)
+    with console.capture() as captured:  # rich would end the program on a closed pipe
+        console.print(table)
+    show(captured.get())
 
 
 @contextmanager
@@ -179,6 +188,13 @@ def _load_config(context: typer.Context, value: Path | None) -> Path | None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         _refuse(ConfigError(f"is no TOML ({error})", path=value))
     own = data.pop(context.info_name or "", {})
+    verbs = getattr(context.parent.command, "commands", {}) if context.parent else {}
+    if not isinstance(own, dict):
+        name = context.info_name
+        _refuse(ConfigError(f"has {name} = {own!r}, a section [{name}] was expected", path=value))
+    for key in (key for key, item in data.items() if isinstance(item, dict) and key not in verbs):
+        known_verbs = ", ".join(f"[{name}]" for name in verbs)
+        _refuse(ConfigError(f"has a section [{key}]; known are {known_verbs}", path=value))
     flat = {key: item for key, item in data.items() if not isinstance(item, dict)} | own
     known = {parameter.name or "": parameter for parameter in context.command.params}
     by_flag = {

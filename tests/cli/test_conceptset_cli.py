@@ -216,3 +216,57 @@ def test_a_bug_says_so_and_interruption_has_its_code(world):
         )
         assert done.returncode == code, done.stderr
         assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[bild]\njobs = 1\n", r"has a section \[bild\]; known are .*\[build\]"),
+        ("build = 3\n", r"has build = 3, a section \[build\] was expected"),
+        ("split = { train = 1 }\n", r"has a section \[split\]"),
+    ],
+)
+def test_a_section_that_no_command_reads_is_refused(world, text, message):
+    (world / "b.toml").write_text(text)
+    result = call(
+        "build", world / "coco.json", "--out", world / "set", "--config", world / "b.toml"
+    )
+    assert result.exit_code == 2
+    assert re.search(message, result.stderr)
+
+
+def test_sections_of_other_commands_are_left_to_them(world):
+    (world / "t.csv").write_text("name,concept,category\ncar,auto,object\n")
+    (world / "b.toml").write_text(f'taxonomy = "{world / "t.csv"}"\n[validate]\njobs = 1\n')
+    result = call(
+        "build", world / "coco.json", "--out", world / "set", "--config", world / "b.toml"
+    )
+    assert result.exit_code == 0
+    assert "auto" in (world / "set/label.csv").read_text()
+
+
+def spoken(arguments, **environment):
+    """Exit code and bytes of a process of its own."""
+    command = [sys.executable, "-m", "conceptset", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env={**os.environ, **environment}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_results_are_utf8_whatever_the_locale_says(world):
+    document = json.loads((world / "coco.json").read_text())
+    document["categories"][0]["name"] = "tr\u00e4d"
+    (world / "coco.json").write_text(json.dumps(document))
+    code, said, _ = spoken(["taxonomy", world / "coco.json"], PYTHONIOENCODING="ascii")
+    assert code == 0
+    assert "tr\u00e4d" in said.decode()
+    out = ["build", world / "coco.json", "--out", world / "set"]
+    assert spoken(out, PYTHONIOENCODING="ascii")[0] == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(built):
+    pipe = f"{sys.executable} -m conceptset info {built} | head -c 1 >/dev/null"
+    code = f"{pipe}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("0", "")

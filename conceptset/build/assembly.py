@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from conceptset.build.gather import Gathered, GatheredImage, gather
 from conceptset.build.naming import source_slugs, stems
 from conceptset.build.options import BuildOptions
 from conceptset.build.rendering import Rendered, RenderSettings, RenderTask, render_image
-from conceptset.build.sources import find_sources
+from conceptset.build.sources import find_sources, passed_over
 from conceptset.build.splitting import draw_split, identity_of
 from conceptset.build.summary import BuildReport, undetectable
 from conceptset.build.vocabulary import Vocabulary, number_concepts
@@ -43,6 +43,7 @@ from conceptset.taxonomy import Taxonomy, concept_name
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
 _SMALL = 48  # images below which starting worker processes costs more than it saves
+_LINES_AT_ONCE = 16 << 20  # bytes of segments.jsonl that wait to be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def build_set(
         checks.check_inputs_outlast(out, (source.path, source.catalogue.root))
     with step("reading") as progress:
         gathered = gather(found, options, taxonomy, problems, progress)
+    if unread := passed_over(sources, found):
+        gathered.left_out["files of no known format ('conceptset detect FILE' says why)"] = unread
     if not gathered.images:
         raise SourceError(
             "there is no image that anybody worked on",
@@ -145,6 +148,8 @@ class _Builder:
         self.jobs = jobs
         self.digests: dict[str, str] = {}
         self.segments: Counter[int] = Counter()
+        self.lines: defaultdict[int, bytearray] = defaultdict(bytearray)
+        self.waiting = 0
 
     def build(self) -> BuildReport:
         members = self._render()
@@ -234,17 +239,28 @@ class _Builder:
             ):
                 progress(done, len(rows))
                 if self._is_usable(task, result):
-                    self._write_segments(result)
+                    self._take_lines(result)
                     members.append(self._member(task, result, source, stem))
+        self._write_lines()
         return members
 
-    def _write_segments(self, result: Rendered) -> None:
-        """Append one image's lines, file by file: a thousand annotators exceed the open files."""
+    def _take_lines(self, result: Rendered) -> None:
+        """Collect an image's lines of segments.jsonl; they are written many at a time."""
+        self.segments.update(result.n_segments)
         for person, lines in result.segments.items():
+            self.lines[person] += lines
+            self.waiting += len(lines)
+        result.segments = {}
+        if self.waiting > _LINES_AT_ONCE:
+            self._write_lines()
+
+    def _write_lines(self) -> None:
+        """Append what was collected, file by file: of a thousand, not all may be open at once."""
+        for person, lines in self.lines.items():
             with self._segments_file(person).open("ab") as stream:
                 stream.write(lines)
-        result.segments = {}
-        self.segments.update(result.n_segments)
+        self.lines.clear()
+        self.waiting = 0
 
     def _member(self, task: RenderTask, result: Rendered, source: str, stem: str) -> _Member:
         image = task.image

@@ -12,6 +12,7 @@ from conceptset.formats import detect, format_named
 from conceptset.formats.base import Detection, Format
 from conceptset.io.catalogue import ImageCatalogue, guess_root
 from conceptset.io.tables import read_table
+from conceptset.layout.names import MANIFEST
 from conceptset.parsing.values import quoted
 
 _SAMPLE = 200
@@ -95,13 +96,30 @@ def _readable(path: Path, format_name: str | None) -> list[tuple[Path, Format]]:
     return found
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        Path(directory, name)
-        for directory, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith((".json", ".xml", ".csv", ".jsonl"))
+def passed_over(paths: Sequence[Path], found: Sequence[Source]) -> int:
+    """How many files in the named directories look like annotations and were not taken.
+
+    One that is cut short would otherwise cost an annotator without a word.
+    """
+    taken = {source.path for source in found}
+    folders = [path for path in paths if path.is_dir() and path not in taken]
+    return sum(
+        file not in taken and file.suffix.lower() != ".csv"
+        for folder in folders
+        for file in _files(folder)
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """What could be annotations below a folder, sorted; not what a concept set consists of."""
+    found = []
+    for directory, folders, files in os.walk(folder):
+        if MANIFEST in files:
+            folders.clear()
+            continue
+        suffixes = (".json", ".xml", ".csv", ".jsonl")
+        found += [Path(directory, name) for name in files if name.lower().endswith(suffixes)]
+    return sorted(found)
 
 
 def _choose(path: Path, detections: list[Detection]) -> Format | None:

@@ -357,3 +357,14 @@ def test_what_is_wrong_with_a_photograph_is_said_once(world, tmp_path):
     Image.fromarray(np.zeros(SIZE, dtype=np.float32)).save(world.root / "images/a.png", "TIFF")
     with pytest.raises(SourceError, match=r"^a\.png: has pixels of mode F"):
         build_set([source], tmp_path / "set", same_size())
+
+
+def test_a_file_cut_short_in_a_folder_is_not_lost_without_a_word(world, tmp_path):
+    text = one_car(world).read_text()
+    (world.root / "ben.json").write_text(text[: len(text) // 2])
+    report = build_set([world.root], world.root / "set", same_size())
+    assert list(report.manifest.counts.left_out.items()) == [
+        ("files of no known format ('conceptset detect FILE' says why)", 1)
+    ]
+    again = build_set([world.root], tmp_path / "set", same_size())  # a set is no source
+    assert again.manifest.counts == report.manifest.counts

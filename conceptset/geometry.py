@@ -196,13 +196,17 @@ def bounding_box(mask: BoolArray) -> tuple[slice, slice]:
     return high, slice(columns[0], columns[-1] + 1)
 
 
-def mask_to_counts(mask: BoolArray) -> IntArray:
+def mask_to_counts(mask: BoolArray, box: tuple[slice, slice] | None = None) -> IntArray:
     """Column-major runs of a bitmap, background first, (n,) int64; the inverse of `rle_to_mask`.
+
+    Args:
+        mask: (height, width).
+        box: Its `bounding_box`, where that is known.
 
     >>> mask_to_counts(np.array([[False, True], [True, False]])).tolist()
     [1, 2, 1]
     """
-    _, columns = bounding_box(mask)  # runs lie in these columns only
+    _, columns = bounding_box(mask) if box is None else box  # runs lie in these columns only
     flat = np.zeros((columns.stop - columns.start) * mask.shape[0] + 2, dtype=bool)
     flat[1:-1] = mask[:, columns].T.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + columns.start * mask.shape[0]

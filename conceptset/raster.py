@@ -49,7 +49,7 @@ def fill_ring(
     """
     height, width = size
     top, left = origin
-    toggles = np.zeros((height, width + 1), dtype=np.int64)
+    toggles = np.zeros(height * (width + 1), dtype=np.uint8)  # parity survives the overflow
     begin, end = ring, np.roll(ring, -1, axis=0)
     down = (begin[:, 1] <= end[:, 1])[:, None]
     upper, lower = np.where(down, begin, end), np.where(down, end, begin)
@@ -65,10 +65,10 @@ def fill_ring(
         (x0, y0), (x1, y1) = upper[edge].T, lower[edge].T
         crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
         column = np.clip(np.ceil(crossing - 0.5), left, left + width).astype(np.int64) - left
-        toggles += np.bincount((row - top) * (width + 1) + column, minlength=toggles.size).reshape(
-            toggles.shape
-        )
-    inside: BoolArray = (np.cumsum(toggles[:, :width], axis=1) & 1).astype(bool)
+        crossed = (row - top) * (width + 1) + column
+        toggles += np.bincount(crossed, minlength=toggles.size).astype(np.uint8)
+    rows = toggles.reshape(height, width + 1)[:, :width]
+    inside: BoolArray = (np.cumsum(rows, axis=1, dtype=np.uint8) & 1).view(bool)
     return inside
 
 

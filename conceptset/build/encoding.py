@@ -131,6 +131,8 @@ def _once(planes: Planes, tags: Mapping[str, Sequence[int]], vocabulary: Vocabul
     It stays in its primary category, there in the first map; where it holds for the whole image it
     needs no map.
     """
+    if len(planes) < 2 and not tags:
+        return planes
     whole = {number for numbers in tags.values() for number in numbers}
     places = Counter(n for labels in planes.values() for n in np.unique(labels).tolist() if n)
     result = dict(planes)

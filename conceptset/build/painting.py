@@ -68,7 +68,7 @@ def fill_shapes(
         window = bounding_box(mask)
         inner = np.ascontiguousarray(mask[window])
         area = int(np.count_nonzero(inner))
-        shapes.append(Shape(order, drawn, window, inner, area, mask_to_counts(mask)))
+        shapes.append(Shape(order, drawn, window, inner, area, mask_to_counts(mask, window)))
     return shapes, bad
 
 

@@ -21,7 +21,7 @@ from conceptset.build.options import BuildOptions
 from conceptset.build.painting import BadShape, Shape, fill_shapes, paint, shape_code
 from conceptset.errors import SourceError
 from conceptset.geometry import BoolArray
-from conceptset.io.images import decode_rgb, encode_photograph, read_header
+from conceptset.io.images import decode_rgb, encode_photograph
 from conceptset.io.tables import digest
 
 _PILLOW_FORMAT = {"jpg": "JPEG", "png": "PNG"}
@@ -171,7 +171,7 @@ def _photograph(image: GatheredImage, options: BuildOptions, fitting: Fitting) -
     picture = decode_rgb(path, frame=image.frame, data=data)
     if (picture.height, picture.width) != image.size:
         raise SourceError("changed its size while the set was built", path=path)
-    header = read_header(path, data=data)
+    header = image.photograph.header
     unchanged = (
         fitting.is_identity
         and header.format == _PILLOW_FORMAT[options.image_format]

@@ -97,6 +97,8 @@ class ImageCatalogue:
             ImageError: Missing, ambiguous, or its header cannot be read.
             UnsafeError: The name leads out of the root, or the header announces a bomb.
         """
+        if name in self._headers:
+            return self._headers[name]
         key = self.locate(name)
         if key is NotFound.MISSING:
             raise ImageError(

@@ -14,6 +14,7 @@ from conceptset.errors import ImageError
 from conceptset.geometry import (
     Rings,
     Rle,
+    bounding_box,
     decode_counts,
     encode_counts,
     mask_to_counts,
@@ -134,3 +135,23 @@ def test_hostile_codes_are_refused_or_decoded(code):
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(ImageError, match="2 x 2 pixels"):
         rasterize(Rle((2, 2), np.array([4])), (2, 3))
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_runs_of_a_bounding_box_are_those_of_the_whole(top, left, random):
+    """Also where a full column runs on into the next one, and at every border."""
+    mask = np.zeros((7, 8), dtype=bool)
+    rows, columns = slice(top, top + random.randint(0, 7)), slice(left, left + random.randint(0, 8))
+    mask[rows, columns] = random.random() < 0.5 or np.random.default_rng(left).random() < 0.7
+    counts = mask_to_counts(mask)
+    assert np.array_equal(mask_to_counts(mask, bounding_box(mask)), counts)
+    assert np.array_equal(rle_to_mask(Rle((7, 8), counts)), mask)
+    theirs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert encode_counts(counts) == theirs["counts"].decode()
+
+
+def test_an_outline_that_crosses_a_pixel_row_very_often_keeps_its_parity():
+    """Crossings are counted modulo 256."""
+    turns = np.array([[0.25, 0.0], [0.3, 5.0]] * 257 + [[8.0, 5.0], [8.0, 0.0]])
+    expected = [[inside(turns, row, column) for column in range(9)] for row in range(5)]
+    assert fill_rings(Rings((turns,)), (5, 9)).tolist() == expected

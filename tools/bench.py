@@ -67,7 +67,7 @@ def demo_world(home: Path) -> Path:
     from world import write_world
 
     write_world(home / "world", seed=0, n_train=1, n_test=200)
-    return home / "world" / "ada.json"
+    return home / "world" / "annotations" / "ada.json"
 
 
 def build(source: Path, out: Path) -> Path:
@@ -99,7 +99,7 @@ def bench_build(source: Path, concept_set: Path, home: Path, rounds: int) -> Row
     opened = open_concept_set(concept_set)
     origins = dict(read_table(concept_set / "images.csv").records())
     originals = {row["image"]: row["original"] for row in origins.values()}
-    roots = [source.parent / "images", source.parent]
+    roots = [source.parent / "images", source.parent, source.parent.parent / "images"]
     root = next(r for r in roots if (r / next(iter(originals.values()))).is_file())
     maps = {
         entry.image: [

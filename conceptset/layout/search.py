@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -86,8 +85,3 @@ def _occurrence(
             pixels += here
     if pixels:
         yield Occurrence(entry.image, entry.split, pixels, pixels / area, tuple(categories))
-
-
-def set_size(root: Path) -> int:
-    """Bytes of all files below a set."""
-    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())

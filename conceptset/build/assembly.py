@@ -146,6 +146,7 @@ class _Builder:
         self.gathered = gathered
         self.step = step
         self.jobs = jobs
+        self.identifiers = {name: place for place, name in enumerate(sorted(gathered.names), 1)}
         self.digests: dict[str, str] = {}
         self.segments: Counter[int] = Counter()
         self.lines: defaultdict[int, bytearray] = defaultdict(bytearray)
@@ -155,10 +156,9 @@ class _Builder:
         members = self._render()
         if not members:
             raise SourceError("none of the images could be used")
-        identifiers = self._identifiers()
         vocabulary = number_concepts(
             (member.rendered for member in members),
-            identifiers,
+            self.identifiers,
             min_frequency=self.options.min_frequency,
             min_coverage=self.options.min_coverage,
         )
@@ -205,9 +205,6 @@ class _Builder:
             undetectable=undetectable(vocabulary, figures),
         )
 
-    def _identifiers(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(sorted(self.gathered.names), start=1)}
-
     def _render(self) -> list[_Member]:
         images = self.gathered.images
         slugs = source_slugs(images)
@@ -225,9 +222,7 @@ class _Builder:
             task = RenderTask(image, name, tuple(index[person] for person in image.drawings))
             rows.append((source, stem, task))
         self._make_folders({source for source, _, _ in rows})
-        settings = RenderSettings(
-            self.folder / names.IMAGE_FOLDER, self.options, self._identifiers()
-        )
+        settings = RenderSettings(self.folder / names.IMAGE_FOLDER, self.options, self.identifiers)
         render = functools.partial(render_image, settings)
         members: list[_Member] = []
         # in the order of the finished index, so that segments.jsonl is sorted by image

@@ -136,7 +136,7 @@ class _Gatherer:
 
     def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
         photograph = source.catalogue.find(record.image)
-        key = (source.catalogue.root.resolve(), photograph.key)
+        key = (source.catalogue.home, photograph.key)
         image = self._images.setdefault(
             key, GatheredImage(photograph, record.frame, record.size, "")
         )

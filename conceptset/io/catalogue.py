@@ -56,6 +56,7 @@ class ImageCatalogue:
                 "is no directory of images", path=root, hint="Give the folder with --images DIR."
             )
         self.root = root
+        self.home = root.resolve()  # what makes two roots the same
         self._headers: dict[str, Photograph] = {}
         self._by_name: dict[str, list[str]] | None = None
 

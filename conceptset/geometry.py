@@ -55,16 +55,61 @@ class CodedMask:
 
     Attributes:
         path: PNG file.
-        code: R + 256 G + 65536 B of the pixels that belong to the shape.
+        code: R + 256 G + 65536 B of the pixels that belong to the shape; the index of a palette.
         size: (height, width) the file must have.
+        is_stretched: The file covers the image at another size; each image pixel takes the mask
+            pixel that holds its centre.
     """
 
     path: Path
     code: int
     size: tuple[int, int]
+    is_stretched: bool = False
 
 
-Geometry = Rings | Rle | CodedMask
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryMask:
+    """A mask image of one shape on disk, decoded only when painted.
+
+    Attributes:
+        path: PNG or JPEG file.
+        rule: Which pixels belong to the shape. `light`: grey value 128 or more of 255. `alpha`:
+            not wholly transparent.
+        size: (height, width) the file must have.
+    """
+
+    path: Path
+    rule: Literal["light", "alpha"]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """An ellipse; a circle where both radii are equal.
+
+    Attributes:
+        center: x, y.
+        radii: Along its own axes, which lie along x and y before it is turned; both above 0.
+        angle: How far it is turned about its centre, degrees, clockwise as seen (y runs down).
+    """
+
+    center: tuple[float, float]
+    radii: tuple[float, float]
+    angle: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class United:
+    """One object drawn in several pieces.
+
+    Attributes:
+        pieces: Its shapes; a pixel is in if it is in any.
+    """
+
+    pieces: tuple[Rings | Rle | CodedMask | BinaryMask | Ellipse, ...]
+
+
+Geometry = Rings | Rle | CodedMask | BinaryMask | Ellipse | United
 
 
 def ring_from(points: FloatArray) -> FloatArray | None:
@@ -212,6 +257,29 @@ def mask_to_counts(mask: BoolArray, box: tuple[slice, slice] | None = None) -> I
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + columns.start * mask.shape[0]
     counts: IntArray = np.diff(changes, prepend=0, append=mask.size)
     return counts if counts[-1] else counts[:-1]
+
+
+def rle_from_window(mask: BoolArray, corner: tuple[int, int], size: tuple[int, int]) -> Rle:
+    """The run-length code over a whole image of a bitmap pasted into it, clipped at its border.
+
+    Args:
+        mask: (h, w).
+        corner: (row, column) of the image where the bitmap's first pixel lies; may be negative.
+        size: (height, width) of the image.
+
+    >>> rle_from_window(np.ones((2, 2), dtype=bool), (1, -1), (2, 2)).counts.tolist()
+    [1, 1, 2]
+    """
+    check_size(size)
+    whole = np.zeros(size, dtype=bool)
+    (top, left), (height, width) = corner, mask.shape
+    rows = slice(max(0, top), max(0, min(size[0], top + height)))
+    columns = slice(max(0, left), max(0, min(size[1], left + width)))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        whole[rows, columns] = mask[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+    return Rle(size, mask_to_counts(whole))
 
 
 def encode_counts(counts: IntArray) -> str:

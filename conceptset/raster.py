@@ -13,15 +13,18 @@ import numpy as np
 
 from conceptset.errors import ImageError
 from conceptset.geometry import (
+    BinaryMask,
     BoolArray,
     CodedMask,
+    Ellipse,
     FloatArray,
     Geometry,
     IntArray,
     Rings,
+    United,
     rle_to_mask,
 )
-from conceptset.io.images import read_codes
+from conceptset.io.images import read_codes, read_grey
 
 _ROWS_AT_ONCE = 4_000_000  # bounds the memory of one hostile ring with very many tall edges
 
@@ -102,6 +105,29 @@ def fill_rings(shape: Rings, size: tuple[int, int]) -> BoolArray:
     return mask
 
 
+def fill_ellipse(shape: Ellipse, size: tuple[int, int]) -> BoolArray:
+    """The pixels whose centre is inside an ellipse, (height, width) bool; its rim is outside.
+
+    >>> int(fill_ellipse(Ellipse((2.0, 2.0), (1.0, 1.0)), (4, 4)).sum())
+    4
+    """
+    height, width = size
+    mask = np.zeros(size, dtype=bool)
+    turn = np.deg2rad(shape.angle)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    reach_x = np.hypot(shape.radii[0] * cosine, shape.radii[1] * sine)
+    reach_y = np.hypot(shape.radii[0] * sine, shape.radii[1] * cosine)
+    x, y = shape.center
+    left, right = np.clip([np.floor(x - reach_x), np.ceil(x + reach_x)], 0, width).astype(int)
+    top, bottom = np.clip([np.floor(y - reach_y), np.ceil(y + reach_y)], 0, height).astype(int)
+    across = np.arange(left, right) + 0.5 - x
+    down = (np.arange(top, bottom) + 0.5 - y)[:, None]
+    along = (across * cosine + down * sine) / shape.radii[0]
+    beside = (down * cosine - across * sine) / shape.radii[1]
+    mask[top:bottom, left:right] = along**2 + beside**2 < 1
+    return mask
+
+
 @lru_cache(maxsize=2)
 def _codes(path: str, mtime: int) -> IntArray:  # a rewritten file is another
     return read_codes(path)
@@ -118,24 +144,44 @@ def rasterize(geometry: Geometry, size: tuple[int, int]) -> BoolArray:
         (height, width) bool.
 
     Raises:
-        ImageError: A run-length code or mask file of another size.
+        ImageError: A run-length code or mask file of another size, or a file that is broken.
     """
     if isinstance(geometry, Rings):
         return fill_rings(geometry, size)
+    if isinstance(geometry, Ellipse):
+        return fill_ellipse(geometry, size)
+    if isinstance(geometry, United):
+        mask = np.zeros(size, dtype=bool)
+        for piece in geometry.pieces:
+            mask |= rasterize(piece, size)
+        return mask
+    if isinstance(geometry, CodedMask):
+        chosen: BoolArray = _mask_of(geometry, size) == geometry.code
+        return chosen
     if geometry.size != size:
         raise ImageError(
             f"a mask of {geometry.size[0]} x {geometry.size[1]} pixels (height x width) lies on an "
             f"image of {size[0]} x {size[1]}"
         )
-    if isinstance(geometry, CodedMask):
-        codes = _codes(str(geometry.path), geometry.path.stat().st_mtime_ns)
-        if codes.shape != size:
-            raise ImageError(
-                f"has {codes.shape[0]} x {codes.shape[1]} pixels (height x width), "
-                f"{size[0]} x {size[1]} were expected",
-                path=geometry.path,
-                hint="The mask must have the size of its image.",
-            )
-        chosen: BoolArray = codes == geometry.code
-        return chosen
+    if isinstance(geometry, BinaryMask):
+        return read_grey(geometry.path, alpha=geometry.rule == "alpha", size=size) >= (
+            1 if geometry.rule == "alpha" else 128
+        )
     return rle_to_mask(geometry)
+
+
+def _mask_of(geometry: CodedMask, size: tuple[int, int]) -> IntArray:
+    """The codes of a mask file over the image, (height, width) int64."""
+    codes = _codes(str(geometry.path), geometry.path.stat().st_mtime_ns)
+    if codes.shape != geometry.size or (geometry.size != size and not geometry.is_stretched):
+        raise ImageError(
+            f"has {codes.shape[0]} x {codes.shape[1]} pixels (height x width), "
+            f"{size[0]} x {size[1]} were expected",
+            path=geometry.path,
+            hint="The mask must have the size of its image.",
+        )
+    if codes.shape == size:
+        return codes
+    rows = (np.arange(size[0]) * 2 + 1) * codes.shape[0] // (2 * size[0])
+    columns = (np.arange(size[1]) * 2 + 1) * codes.shape[1] // (2 * size[1])
+    return codes[rows][:, columns]

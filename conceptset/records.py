@@ -34,7 +34,7 @@ class Origin:
     pointer: str
 
 
-RegionKind = Literal["region", "ignore", "box", "tag"]
+RegionKind = Literal["region", "ignore", "box", "tag", "mark", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,16 @@ class Region:
         name: What it was called, verbatim but stripped.
         kind: `region` has area. `ignore` has area and a name but is no single object (a crowd):
             painted in maps, left out of counts. `box` is a frame without an outline, painted only
-            if asked for. `tag` holds for the whole image.
-        geometry: Its shape in source pixels; None exactly for tags.
+            if asked for. `tag` holds for the whole image. `mark` is a point or a line: no area.
+            `deleted` was drawn and taken back in the tool: it says that its person was there.
+        geometry: Its shape in source pixels; None for tags, marks and what was deleted.
         person: Who drew it; None if the file does not say.
         origin: Where it stood.
         z_order: The tool's own painting order; later on top.
         part_of: Index into the record's `regions` of the whole this is a part of.
+        category: The category the file itself puts it in, if the format has such a thing; a
+            taxonomy's row for the name is stronger.
+        interpolated: Computed by the tool between two frames somebody drew: painted, not counted.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Region:
     origin: Origin
     z_order: int = 0
     part_of: int | None = None
+    category: str | None = None
+    interpolated: bool = False
 
 
 Frame = Literal["stored", "upright"]

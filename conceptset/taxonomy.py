@@ -13,6 +13,7 @@ COLUMNS = ("name", "concept", "category", "synonyms")
 FIXED_COLUMNS = ("image", "split", "ih", "iw", "sh", "sw")
 CATEGORY_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_CATEGORIES = re.compile(r"(ignore|undecided)$")
+_PLANE = re.compile(r"_[0-9]+$")  # part_1 is how the second map of the category part is called
 WHOLE_IMAGE_CATEGORIES = ("scene", "texture")
 
 Form = Literal["region", "part", "tag"]
@@ -43,7 +44,7 @@ def category_problem(name: str) -> str | None:
             f"the category {name!r} is no column name: lower-case letters, digits and _ were "
             "expected, a letter first"
         )
-    if name in FIXED_COLUMNS or RESERVED_CATEGORIES.search(name):
+    if name in FIXED_COLUMNS or RESERVED_CATEGORIES.search(name) or _PLANE.search(name):
         return f"the category name {name!r} is reserved"
     return None
 
@@ -107,15 +108,21 @@ class Taxonomy:
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
-    def meaning(self, name: str, form: Form) -> Meaning | None:
+    def meaning(self, name: str, form: Form, category: str | None = None) -> Meaning | None:
         """What a name means that was drawn or stated in this form; None if it is left out.
+
+        Args:
+            name: What it was called.
+            form: How it was drawn or stated.
+            category: The category it has where the taxonomy does not speak of the name; by
+                default `object`, `part` or `scene`, by the form.
 
         >>> Taxonomy().meaning("car", "region")
         Meaning(concept='car', category='object')
         """
         known = self._entries.get(name)
         if known is None:
-            return Meaning(concept_name(name), _DEFAULT_CATEGORY[form])
+            return Meaning(concept_name(name), category or _DEFAULT_CATEGORY[form])
         meanings = [meaning for meaning in known if meaning is not None]
         if not meanings:
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from conceptset.build.options import BuildOptions
 from conceptset.build.sources import AnnotatorTable, Source
@@ -21,6 +22,19 @@ from conceptset.parsing.defects import Spot
 from conceptset.records import Frame, ImageRecord, Origin, Person, Region, RegionKind
 from conceptset.taxonomy import Form, Taxonomy
 
+DrawnKind = Literal["region", "ignore", "tag"]
+
+_ENTERS_AS: dict[RegionKind, DrawnKind] = {
+    "region": "region",
+    "box": "region",
+    "ignore": "ignore",
+    "tag": "tag",
+}
+_WITHOUT_AREA: dict[RegionKind, str] = {
+    "mark": "points and lines, which have no area",
+    "deleted": "objects deleted in the tool",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -30,7 +44,7 @@ class Drawn:
         concept: What the taxonomy calls it.
         category: The one category it enters.
         name: What the annotator called it.
-        kind: `region`, `ignore` or `tag`.
+        kind: How it counts.
         geometry: Its shape, None for a tag.
         plane: Depth among parts; 0 unless it is a part of a part.
         z_order: The tool's painting order.
@@ -41,7 +55,7 @@ class Drawn:
     concept: str
     category: str
     name: str
-    kind: RegionKind
+    kind: DrawnKind
     geometry: Geometry | None
     plane: int
     z_order: int
@@ -175,7 +189,7 @@ class _Gatherer:
                 continue
             depth = _depth(regions, place)
             form: Form = "tag" if region.kind == "tag" else ("part" if depth else "region")
-            meaning = self.taxonomy.meaning(region.name, form)
+            meaning = self.taxonomy.meaning(region.name, form, region.category)
             if meaning is None:
                 self.left_out["left out by the taxonomy"] += 1
                 continue
@@ -185,7 +199,7 @@ class _Gatherer:
                 meaning.concept,
                 meaning.category,
                 region.name,
-                "region" if region.kind == "box" else region.kind,
+                _ENTERS_AS[region.kind],
                 region.geometry,
                 max(0, depth - 1),
                 region.z_order,
@@ -196,7 +210,7 @@ class _Gatherer:
     def _reason_to_leave_out(self, region: Region) -> str | None:
         if region.kind == "box" and not self.options.boxes:
             return "boxes without an outline (--boxes takes them)"
-        return None
+        return _WITHOUT_AREA.get(region.kind)
 
     def joined(self, jobs: int) -> list[GatheredImage]:
         """All images, those with equal bytes made one, sorted by path."""

@@ -30,10 +30,12 @@ def name_table(
         context = ReadContext(source.catalogue, Problems("skip"), source.label)
         for record in source.format.read(source.path, context):
             for region in record.regions:
+                if region.kind in ("mark", "deleted"):
+                    continue
                 form: Form = "tag" if region.kind == "tag" else "region"
                 if region.kind != "tag" and region.part_of is not None:
                     form = "part"
-                meaning = plain.meaning(region.name, form)
+                meaning = plain.meaning(region.name, form, region.category)
                 if meaning is not None:
                     drawn[region.name, meaning.category] += 1
     rows = [

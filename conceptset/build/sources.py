@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conceptset.errors import SourceError, UnsafeError, UsageError
 from conceptset.formats import detect, format_named
-from conceptset.formats.base import Detection, Format
+from conceptset.formats.base import Candidate, Detection, Format
 from conceptset.io.catalogue import ImageCatalogue, guess_root
 from conceptset.io.tables import read_table
 from conceptset.layout.names import MANIFEST
@@ -69,9 +69,9 @@ def _readable(path: Path, format_name: str | None) -> list[tuple[Path, Format]]:
         raise SourceError("does not exist", path=path)
     if format_name is not None:
         reader = format_named(format_name)
-        if not path.is_dir() or reader.detect(path).matches:
+        if not path.is_dir() or reader.detect(Candidate(path)).matches:
             return [(path, reader)]
-        found = [(file, reader) for file in _files(path) if reader.detect(file).matches]
+        found = [(file, reader) for file in _files(path) if reader.detect(Candidate(file)).matches]
         if not found:
             raise SourceError(f"holds no {reader.title} annotations", path=path)
         return found
@@ -133,7 +133,7 @@ def _choose(path: Path, detections: list[Detection]) -> Format | None:
 
 def _image_root(file: Path, reader: Format, *, below: Path | None) -> Path:
     """The folder that the names in the annotations are relative to."""
-    names = reader.image_names(file)
+    names = list(reader.image_names(file))
     sample = names[:: max(1, len(names) // _SAMPLE)]
     home = file.parent
     parents = [home, home.parent] + ([below] if below is not None else [])

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from conceptset.errors import SourceError, UsageError
-from conceptset.formats.base import Detection, Format
+from conceptset.formats.base import Candidate, Detection, Format
 
 GROUP = "conceptset.formats"
 _BUILT_IN = {"coco": "conceptset.formats.coco:FORMAT"}
@@ -66,5 +66,6 @@ def detect(path: Path) -> list[Detection]:
     """
     if not path.exists():
         raise SourceError("does not exist", path=path)
-    found = [format_.detect(path) for format_ in formats().values()]
-    return sorted(found, key=lambda detection: (not detection.matches, detection.format))
+    candidate = Candidate(path)
+    found = [format_.detect(candidate) for format_ in formats().values()]
+    return sorted(found, key=lambda one: (not one.matches, not one.on_request, one.format))

@@ -23,16 +23,18 @@ class Photograph:
         key: Path below the root, forward slashes, as on disk.
         root: The image root.
         header: What the file says of itself.
+        stored: Where its bytes lie, if not below the root: it came inside an annotation file.
     """
 
     key: str
     root: Path
     header: ImageHeader
+    stored: Path | None = None
 
     @property
     def path(self) -> Path:
         """Where it lies."""
-        return self.root / self.key
+        return self.root / self.key if self.stored is None else self.stored
 
 
 class NotFound(Enum):
@@ -48,15 +50,22 @@ class ImageCatalogue:
     A name is looked up as the path it is; else by its last component, if only one photograph has
     that; differences of Unicode normalisation are bridged. Files are listed once, headers read
     when asked for.
+
+    Args:
+        root: The folder of the photographs.
+        workspace: Where photographs that come inside annotation files are put; without it there
+            is no place for them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, workspace: Path | None = None) -> None:
         if not root.is_dir():
             raise UsageError(
                 "is no directory of images", path=root, hint="Give the folder with --images DIR."
             )
         self.root = root
         self.home = root.resolve()  # what makes two roots the same
+        self._workspace = workspace
+        self._adopted: dict[str, Photograph] = {}
         self._headers: dict[str, Photograph] = {}
         self._by_name: dict[str, list[str]] | None = None
 
@@ -72,13 +81,57 @@ class ImageCatalogue:
             self._by_name = table
         return self._by_name
 
-    def locate(self, name: str) -> str | NotFound:
+    def adopt(self, name: str, data: bytes) -> Photograph:
+        """Take in a photograph that came inside an annotation file.
+
+        If the very same bytes lie below the root under this name, that file is the photograph.
+
+        Args:
+            name: What the annotations call it; its key.
+            data: The bytes of the file.
+
+        Raises:
+            ImageError: No image, or another one was taken in under this name.
+            UnsafeError: The name leads out of the root, or the header announces a bomb.
+            UsageError: There is no workspace.
+        """
+        key = relative_name(name)
+        digest = hashlib.sha256(data).hexdigest()
+        own = resolve_inside(self.root, key)
+        if own.is_file() and hash_file(own) == digest:
+            return self.find(key)
+        known = self._adopted.get(key)
+        if known is not None and known.path.stem == digest:
+            return known
+        if known is not None:
+            raise ImageError("two different images of this name are embedded", path=name)
+        header = read_header(Path(name), data=data)
+        if self._workspace is None:
+            raise UsageError("an embedded image needs a workspace", path=name)
+        stored = self._workspace / f"{digest}.image"
+        if not stored.exists():
+            stored.write_bytes(data)
+        self._adopted[key] = Photograph(key, self.root, header, stored)
+        return self._adopted[key]
+
+    def locate(self, name: str, beside: str = "") -> str | NotFound:
         """The key of the photograph an annotation calls `name`, or why there is none.
+
+        Args:
+            name: As the annotation has it.
+            beside: The folder below the root that holds the annotation file; there the name is
+                looked up first.
 
         Raises:
             UnsafeError: The name leads out of the root.
         """
         relative = relative_name(name)
+        if beside:
+            near = f"{beside}/{relative}"
+            if near in self._adopted or resolve_inside(self.root, near).is_file():
+                return near
+        if relative in self._adopted:
+            return relative
         if resolve_inside(self.root, relative).is_file():
             return relative
         last = unicodedata.normalize("NFC", PurePosixPath(relative).name)
@@ -91,16 +144,16 @@ class ImageCatalogue:
             return keys[0]
         return NotFound.AMBIGUOUS if keys else NotFound.MISSING
 
-    def find(self, name: str) -> Photograph:
-        """The photograph an annotation calls `name`.
+    def find(self, name: str, beside: str = "") -> Photograph:
+        """The photograph an annotation calls `name`; see `locate`.
 
         Raises:
             ImageError: Missing, ambiguous, or its header cannot be read.
             UnsafeError: The name leads out of the root, or the header announces a bomb.
         """
-        if name in self._headers:
+        if not beside and name in self._headers:
             return self._headers[name]
-        key = self.locate(name)
+        key = self.locate(name, beside)
         if key is NotFound.MISSING:
             raise ImageError(
                 "the image does not exist",
@@ -114,6 +167,8 @@ class ImageCatalogue:
                 path=name,
                 hint="Name the image with its folder, or give a narrower --images DIR.",
             )
+        if key in self._adopted:
+            return self._adopted[key]
         if key not in self._headers:
             self._headers[key] = Photograph(key, self.root, read_header(self.root / key))
         return self._headers[key]

@@ -218,6 +218,40 @@ def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:
         raise ImageError(f"has mode {image.mode}; RGB, grey or palette was expected", path=path)
 
 
+def read_grey(path: Path, *, alpha: bool, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The grey values of a mask image, or its opacity, (height, width) uint8.
+
+    Black and white of one bit are 0 and 255; a palette or colours are brought to grey (Rec. 601).
+
+    Args:
+        path: PNG or JPEG file.
+        alpha: Its opacity is wanted; a file without transparency is opaque everywhere.
+        size: (height, width) it must have.
+
+    Raises:
+        ImageError: It is broken, of another kind or size.
+    """
+    with _opened(path, name=path, formats=("PNG", "JPEG")) as image:
+        if (image.height, image.width) != size:
+            raise ImageError(
+                f"has {image.height} x {image.width} pixels (height x width), "
+                f"{size[0]} x {size[1]} were expected",
+                path=path,
+                hint="The mask must have the size of its image.",
+            )
+        image.load()
+        picture: Image.Image = image
+        if alpha:
+            return np.asarray(picture.convert("RGBA").getchannel("A"))
+        if picture.mode.startswith("I;16"):
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        elif picture.mode in ("I", "F"):
+            raise ImageError(
+                f"has pixels of mode {picture.mode} (32 bit), 8 or 16 bit were expected", path=path
+            )
+        return np.asarray(picture.convert("L"))
+
+
 def encode_photograph(image: Image.Image, kind: Literal["jpg", "png"]) -> bytes:
     """The bytes of a stored photograph: JPEG of quality 95 without chroma subsampling, or PNG."""
     stream = io.BytesIO()

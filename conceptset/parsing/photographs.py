@@ -47,34 +47,45 @@ def name_of_address(name: str) -> str:
 
 
 def place_photograph(
-    catalogue: ImageCatalogue, name: str, stated: tuple[int, int] | None, spot: Spot
+    catalogue: ImageCatalogue,
+    name: str,
+    stated: tuple[int, int] | None,
+    spot: Spot,
+    *,
+    beside: str = "",
+    habit: Frame = "stored",
 ) -> Placed | None:
     """The photograph called `name`, checked against the size the file states.
 
-    Coordinates refer to the stored raster if the stated size is the stored size (also where both
-    readings agree), to the upright image if it is only that one's size.
+    Coordinates refer to the frame whose size is stated. Where both frames have that size (half a
+    turn, a mirror, a square), or no size is stated, the habit of the format decides: COCO's files
+    mean the stored raster, tools that show the picture (labelme, CVAT) the upright one.
 
     Args:
         catalogue: The photographs.
         name: Path or address, as the file has it.
         stated: (height, width); None where the file does not say.
         spot: Where the image is listed.
+        beside: The folder of the annotation file below the root; names are looked up there first.
+        habit: The habit of the format.
 
     Returns:
         None after a report.
     """
-    photograph = _find(catalogue, name_of_address(name), spot)
+    photograph = _find(catalogue, name_of_address(name), spot, beside)
     if photograph is None:
         return None
     header = photograph.header
+    if header.orientation == 1:  # both frames are one; everybody calls it by the same name
+        habit = "stored"
     if stated is None:
         spot.report(
             "SRC005",
-            f"no size above 0 is stated for {quoted(name)}; {_by(header.size)} is taken from the "
-            "photograph.",
+            f"no size above 0 is stated for {quoted(name)}; that of the photograph is taken.",
         )
-        return Placed(photograph.key, header.size, "stored")
-    if stated == header.size:
+        upright = habit == "upright"
+        return Placed(photograph.key, header.upright_size if upright else header.size, habit)
+    if stated == header.size and (habit == "stored" or stated != header.upright_size):
         return Placed(photograph.key, stated, "stored")
     if stated == header.upright_size:
         return Placed(photograph.key, stated, "upright")
@@ -90,9 +101,9 @@ def _by(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _find(catalogue: ImageCatalogue, name: str, spot: Spot) -> Photograph | None:
+def _find(catalogue: ImageCatalogue, name: str, spot: Spot, beside: str) -> Photograph | None:
     try:
-        found = catalogue.locate(name)
+        found = catalogue.locate(name, beside)
     except UnsafeError as error:
         spot.report("SRC006", f"the photograph {quoted(name)} is refused: {error.message}.")
         return None
@@ -103,7 +114,7 @@ def _find(catalogue: ImageCatalogue, name: str, spot: Spot) -> Photograph | None
         spot.report("SRC002", f"several photographs are called {quoted(name)}.")
         return None
     try:
-        return catalogue.find(name)
+        return catalogue.find(name, beside)
     except (ImageError, UnsafeError) as error:
         spot.report("SRC003", f"the photograph {quoted(name)} {error.message}.")
         return None

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from conceptset.findings import Finding, Problems
-from conceptset.formats.base import ReadContext
+from conceptset.formats.base import Format, ReadContext
 from conceptset.formats.coco import FORMAT
 from conceptset.io.catalogue import ImageCatalogue
 from conceptset.records import ImageRecord
@@ -33,10 +33,31 @@ def save_image(path: Path, size: tuple[int, int], orientation: int = 1) -> None:
 def read_file(
     path: Path, images: Path, on_error: str = "collect", label: str | None = None
 ) -> tuple[list[ImageRecord], list[Finding]]:
+    return read_as(FORMAT, path, images, on_error=on_error, label=label)
+
+
+def read_as(
+    reader: Format,
+    path: Path,
+    images: Path,
+    *,
+    on_error: str = "collect",
+    label: str | None = None,
+    beside: str = "",
+    workspace: Path | None = None,
+) -> tuple[list[ImageRecord], list[Finding]]:
+    """What any reader makes of a file or directory."""
     problems = Problems(on_error)  # type: ignore[arg-type]
-    context = ReadContext(ImageCatalogue(images), problems, label or path.name)
-    records = list(FORMAT.read(path, context))
+    catalogue = ImageCatalogue(images, workspace)
+    context = ReadContext(catalogue, problems, label or path.name, beside)
+    records = list(reader.read(path, context))
     return records, problems.findings
+
+
+@pytest.fixture
+def read_format() -> Read:
+    """Reads with any reader, see `read_as`."""
+    return read_as
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from PIL import Image
 
 from conceptset.errors import SourceError
 from conceptset.formats import detect, format_named
+from conceptset.formats.base import Candidate
 from conceptset.formats.coco import FORMAT
 from conceptset.geometry import CodedMask, Rings, Rle, encode_counts
 from conceptset.raster import rasterize
@@ -209,7 +210,7 @@ def test_progress_is_told(read_coco, document, tmp_path):
 
     told = []
     catalogue = ImageCatalogue(tmp_path / "images")
-    context = ReadContext(catalogue, Problems(), "a.json", told.append)
+    context = ReadContext(catalogue, Problems(), "a.json", progress=told.append)
     list(FORMAT.read(tmp_path / "a.json", context))
     assert told == [1]
 
@@ -380,7 +381,7 @@ def test_results_without_a_companion_are_refused(document, tmp_path, companions,
 def test_detection_says_what_was_looked_for(tmp_path, text, matches, reason):
     path = tmp_path / "a.json"
     path.write_text(text, encoding="utf-8")
-    found = FORMAT.detect(path)
+    found = FORMAT.detect(Candidate(path))
     assert found.matches is matches
     assert any(reason in said for said in found.reasons), found.reasons
     assert detect(path)[0].format
@@ -388,9 +389,11 @@ def test_detection_says_what_was_looked_for(tmp_path, text, matches, reason):
 
 def test_detection_of_what_is_no_json_file(tmp_path):
     (tmp_path / "a.xml").write_text("<a/>")
-    assert FORMAT.detect(tmp_path).reasons == ("is a directory, a JSON file was expected",)
-    assert "not called .json" in FORMAT.detect(tmp_path / "a.xml").reasons[0]
-    assert "cannot be read" in FORMAT.detect(tmp_path / "gone.json").reasons[0]
+    assert FORMAT.detect(Candidate(tmp_path)).reasons == (
+        "is a directory, a JSON file was expected",
+    )
+    assert "not called .json" in FORMAT.detect(Candidate(tmp_path / "a.xml")).reasons[0]
+    assert "cannot be read" in FORMAT.detect(Candidate(tmp_path / "gone.json")).reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -405,7 +408,7 @@ def test_detection_of_what_is_no_json_file(tmp_path):
 )
 def test_detection_names_the_kind(document, tmp_path, annotation, kind):
     (tmp_path / "a.json").write_text(json.dumps(document(annotation)))
-    assert f"annotations are {kind}" in FORMAT.detect(tmp_path / "a.json").reasons
+    assert f"annotations are {kind}" in FORMAT.detect(Candidate(tmp_path / "a.json")).reasons
 
 
 def test_detection_names_the_keys_of_people(document, tmp_path):
@@ -413,12 +416,12 @@ def test_detection_names_the_keys_of_people(document, tmp_path):
     annotations = [{"annotator": "A"}, {"rater_id": 1}, {"attributes": {"annotator": "A"}}]
     text = json.dumps(document(*annotations, images=[image], info={"contributor": "C"}))
     (tmp_path / "a.json").write_text(text)
-    assert FORMAT.detect(tmp_path / "a.json").people == (
+    assert FORMAT.detect(Candidate(tmp_path / "a.json")).people == (
         "annotations[].annotator, annotations[].rater_id, annotations[].attributes.annotator, "
         "images[].annotator, images[].rater_list, info.contributor (of the whole file)"
     )
     (tmp_path / "b.json").write_text(json.dumps(document({"annotator": " "})))
-    assert FORMAT.detect(tmp_path / "b.json").people is None
+    assert FORMAT.detect(Candidate(tmp_path / "b.json")).people is None
 
 
 @pytest.mark.parametrize(
@@ -434,8 +437,8 @@ def test_detection_names_the_keys_of_people(document, tmp_path):
     ],
 )
 def test_large_files_are_searched_only(tmp_path, monkeypatch, text, matches, people):
-    monkeypatch.setattr("conceptset.formats.coco.detection.PARSE_LIMIT", 4)
+    monkeypatch.setattr("conceptset.parsing.candidate.PARSE_LIMIT", 4)
     (tmp_path / "a.json").write_text(text)
-    found = FORMAT.detect(tmp_path / "a.json")
+    found = FORMAT.detect(Candidate(tmp_path / "a.json"))
     assert (found.matches, found.people) == (matches, people)
     assert "searched for its keys only" in found.reasons[0]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from conceptset.errors import ConceptsetError
 from conceptset.findings import Problems, Severity
-from conceptset.formats.base import ReadContext
+from conceptset.formats.base import Candidate, ReadContext
 from conceptset.formats.coco import FORMAT
 from conceptset.io.catalogue import ImageCatalogue
 from conceptset.raster import rasterize
@@ -127,7 +127,7 @@ def read_all(folder, text):
     """The findings; every record must be one that can be painted."""
     path = folder / "a.json"
     path.write_text(text, encoding="utf-8")
-    assert isinstance(FORMAT.detect(path).reasons, tuple)
+    assert isinstance(FORMAT.detect(Candidate(path)).reasons, tuple)
     problems = Problems("collect")
     context = ReadContext(ImageCatalogue(folder / "images"), problems, "a.json")
     with contextlib.suppress(ConceptsetError):
@@ -176,6 +176,6 @@ def test_damaged_bytes(folder, cut, junk):
     (folder / "a.json").write_bytes(data[:cut] + junk + data[cut + len(junk) :])
     problems = Problems("collect")
     context = ReadContext(ImageCatalogue(folder / "images"), problems, "a.json")
-    FORMAT.detect(folder / "a.json")
+    FORMAT.detect(Candidate(folder / "a.json"))
     with contextlib.suppress(ConceptsetError):
         list(FORMAT.read(folder / "a.json", context))

@@ -11,6 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
+from conceptset.formats.base import Candidate
 from conceptset.formats.coco import FORMAT
 from conceptset.geometry import CodedMask, Rings, Rle, box_ring
 from conceptset.raster import rasterize
@@ -155,7 +156,7 @@ def test_panoptic(samples, read_path, save, tmp_path):
 def test_the_small_files_of_every_kind(samples, read_path, name, split, expected):
     root = samples / "datumaro_coco"
     path = root / "annotations" / f"{name}.json"
-    assert FORMAT.detect(path).matches
+    assert FORMAT.detect(Candidate(path)).matches
     records, findings = read_path(path, root / "images" / split, "raise")
     assert len(records) == 1
     assert [f.code for f in findings] == (["SRC031"] if "captions" in name else [])
@@ -178,7 +179,7 @@ def test_the_small_files_of_every_kind(samples, read_path, name, split, expected
 def test_several_people_on_one_photograph(samples, read_path, save, tmp_path, name, people):
     path = samples / f"multi_annotator/{name}.json"
     data = images_for(path, save, tmp_path / "images")
-    assert FORMAT.detect(path).people == "images[].annotator"
+    assert FORMAT.detect(Candidate(path)).people == "images[].annotator"
     records, findings = read_path(path, tmp_path / "images", "raise")
     assert not findings
     assert len({record.image for record in records}) == 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from conceptset.formats.base import Detection, ReadContext
+from conceptset.formats.base import Candidate, Detection, ReadContext
 from conceptset.formats.coco.detection import detect
 from conceptset.formats.coco.reader import read_document
 from conceptset.formats.coco.results import load, referenced
@@ -27,9 +27,9 @@ class CocoFormat:
     name = "coco"
     title = "COCO"
 
-    def detect(self, path: Path) -> Detection:
-        """Whether `path` is a COCO JSON file, what was looked for, and where it names people."""
-        return detect(path)
+    def detect(self, candidate: Candidate) -> Detection:
+        """Whether it is a COCO JSON file, what was looked for, and where it names people."""
+        return detect(candidate)
 
     def image_names(self, path: Path) -> list[str]:
         """The file names of the images, in order; of those a list of results refers to.

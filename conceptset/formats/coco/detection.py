@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,22 @@ from conceptset.formats.base import Detection
 from conceptset.formats.coco.document import Document, document_from
 from conceptset.formats.coco.people import places_of_people
 from conceptset.formats.coco.results import is_results
-from conceptset.io.tables import read_json
+from conceptset.parsing.candidate import Candidate
 from conceptset.parsing.values import described
 
-PARSE_LIMIT = 64 << 20  # bytes; a larger file is searched for its keys, not parsed
 
-
-def detect(path: Path) -> Detection:
+def detect(candidate: Candidate) -> Detection:
     """What COCO says about a path; never raises for bad data."""
-    if path.is_dir() or path.suffix.lower() != ".json":
-        return _no(
-            f"is {'a directory' if path.is_dir() else 'not called .json'}, a JSON file was expected"
-        )
+    if candidate.is_directory or candidate.suffix != ".json":
+        kind = "a directory" if candidate.is_directory else "not called .json"
+        return _no(f"is {kind}, a JSON file was expected")
     try:
-        if path.stat().st_size > PARSE_LIMIT:
-            return _search(path)
-        data = read_json(path, allow_nan=True)
+        if candidate.is_large:
+            return _search(candidate)
+        data = candidate.json
     except ConceptsetError as error:
         return _no(error.message)
-    except OSError as error:
-        return _no(f"cannot be read ({error.strerror})")
-    return _detect_results(data) if isinstance(data, list) else _detect_object(path, data)
+    return _detect_results(data) if isinstance(data, list) else _detect_object(candidate.path, data)
 
 
 def _no(*reasons: str) -> Detection:
@@ -96,20 +89,14 @@ def _kinds(document: Document) -> str:
     return ", ".join(found) or ("labels of whole images" if document.annotations else "none")
 
 
-def _search(path: Path) -> Detection:
+def _search(candidate: Candidate) -> Detection:
     """The same from the text of a large file: its keys, wherever they stand."""
-    size = path.stat().st_size
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-
-        def has(key: str) -> bool:
-            return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
-
-        expected = ("images", "annotations", "categories")
-        if re.match(rb"\s*\[", text):
-            expected = ("image_id", "category_id", "segmentation")
-        missed = [key for key in expected if not has(key)]
-        people = [key for key in ("annotator", "rater_id", "rater_list") if has(key)]
-    how = f"searched for its keys only ({size:,} bytes)"
+    expected = ("images", "annotations", "categories")
+    if candidate.head.lstrip().startswith(b"["):
+        expected = ("image_id", "category_id", "segmentation")
+    missed = [key for key in expected if not candidate.has_key(key)]
+    people = [key for key in ("annotator", "rater_id", "rater_list") if candidate.has_key(key)]
+    how = f"searched for its keys only ({candidate.size:,} bytes)"
     if missed:
         return _no(how, *(f"no key {key}" for key in missed))
     return Detection(

@@ -1,0 +1,69 @@
+"""Every defect of source annotations: one table of codes, and the way a reader reports them.
+
+A code names one defect and is never reused. The table is what `conceptset rule CODE` prints;
+readers attach a message and a place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from conceptset.findings import Finding, Problems
+from conceptset.parsing.defects import entries, photographs, shapes
+from conceptset.parsing.defects.defect import Defect
+
+__all__ = ["DEFECTS", "Defect", "Spot"]
+
+_TABLE = (*photographs.DEFECTS, *entries.DEFECTS, *shapes.DEFECTS)
+DEFECTS = MappingProxyType(
+    {defect.code: defect for defect in sorted(_TABLE, key=lambda defect: defect.code)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in an annotation file, to which findings are attached.
+
+    Attributes:
+        problems: Where findings go.
+        file: How messages call the file.
+        pointer: JSON pointer inside it; empty for the file as a whole.
+    """
+
+    problems: Problems
+    file: str
+    pointer: str = ""
+
+    def at(self, *steps: str | int) -> Spot:
+        """The place some steps further in.
+
+        >>> Spot(Problems(), "a.json").at("annotations", 14).pointer
+        '/annotations/14'
+        """
+        inner = "".join(f"/{step}" for step in steps)
+        return Spot(self.problems, self.file, self.pointer + inner)
+
+    def report(self, code: str, message: str, *, hint: str | None = None) -> None:
+        """Record one defect here.
+
+        Args:
+            code: A code of `DEFECTS`.
+            message: A sentence: what is wrong and what was expected. What it quotes from the file
+                has gone through `conceptset.errors.printable`.
+            hint: What to do about it, where more is known than the table says.
+
+        Raises:
+            AnnotationError: It is an error and the policy is `raise`.
+        """
+        defect = DEFECTS[code]
+        self.problems.add(
+            Finding(
+                code=code,
+                severity=defect.severity,
+                message=message,
+                path=self.file,
+                pointer=self.pointer or None,
+                hint=hint or defect.fix,
+            )
+        )

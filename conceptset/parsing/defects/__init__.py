@@ -28,12 +28,18 @@ class Spot:
     Attributes:
         problems: Where findings go.
         file: How messages call the file.
-        pointer: JSON pointer inside it; empty for the file as a whole.
+        pointer: JSON pointer or XPath inside it; empty for the file as a whole.
+        line: Line of a text file, from 1, where that says more than a pointer.
     """
 
     problems: Problems
     file: str
     pointer: str = ""
+    line: int | None = None
+
+    def on_line(self, line: int) -> Spot:
+        """The place on a line of a text file, counted from 1."""
+        return Spot(self.problems, self.file, self.pointer, line)
 
     def at(self, *steps: str | int) -> Spot:
         """The place some steps further in.
@@ -42,7 +48,7 @@ class Spot:
         '/annotations/14'
         """
         inner = "".join(f"/{step}" for step in steps)
-        return Spot(self.problems, self.file, self.pointer + inner)
+        return Spot(self.problems, self.file, self.pointer + inner, self.line)
 
     def report(self, code: str, message: str, *, hint: str | None = None) -> None:
         """Record one defect here.
@@ -63,6 +69,7 @@ class Spot:
                 severity=defect.severity,
                 message=message,
                 path=self.file,
+                line=self.line,
                 pointer=self.pointer or None,
                 hint=hint or defect.fix,
             )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptset.build.consensus import majority, majority_tags
-from conceptset.build.rendering import Painted
+from conceptset.build.members import Painted
 from conceptset.build.vocabulary import Vocabulary
 from conceptset.geometry import BoolArray
 from conceptset.io.images import encode_flags, encode_label_map

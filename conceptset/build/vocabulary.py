@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.build.rendering import Rendered
+from conceptset.build.members import Layers
 from conceptset.errors import UsageError
 from conceptset.layout.models import MAX_LABEL
 from conceptset.layout.names import in_order
@@ -54,8 +54,26 @@ class Vocabulary:
     dropped: tuple[str, ...]
 
 
+class Usage:
+    """How much anyone used each concept, summed image by image; by provisional identifier."""
+
+    def __init__(self) -> None:
+        self.frequency: Counter[int] = Counter()
+        self.coverage: defaultdict[int, Coverage] = defaultdict(Coverage)
+        self.by_category: defaultdict[tuple[int, str], Coverage] = defaultdict(Coverage)
+
+    def add(self, layers: Layers) -> None:
+        """Count one image."""
+        pixels = layers.painted.size[0] * layers.painted.size[1]
+        for identifier, count in layers.union.items():
+            self.frequency[identifier] += 1
+            self.coverage[identifier].add(count, pixels)
+        for key, count in layers.usage.items():
+            self.by_category[key].add(count, pixels)
+
+
 def number_concepts(
-    images: Iterable[Rendered],
+    usage: Usage,
     identifiers: Mapping[str, int],
     *,
     min_frequency: int,
@@ -69,18 +87,7 @@ def number_concepts(
     Raises:
         UsageError: More labels than the layout can number.
     """
-    frequency: Counter[int] = Counter()
-    coverage: defaultdict[int, Coverage] = defaultdict(Coverage)
-    by_category: defaultdict[tuple[int, str], Coverage] = defaultdict(Coverage)
-    for image in images:
-        if image.painted is None:
-            continue
-        pixels = image.painted.size[0] * image.painted.size[1]
-        for identifier, count in image.union.items():
-            frequency[identifier] += 1
-            coverage[identifier].add(count, pixels)
-        for key, count in image.usage.items():
-            by_category[key].add(count, pixels)
+    frequency, coverage = usage.frequency, usage.coverage
     order = sorted(
         (-frequency[identifier], -float(coverage[identifier]), name, identifier)
         for name, identifier in identifiers.items()
@@ -96,7 +103,7 @@ def number_concepts(
         numbers[identifier] = number
     union = {
         (int(numbers[identifier]), category): float(value)
-        for (identifier, category), value in by_category.items()
+        for (identifier, category), value in usage.by_category.items()
         if numbers[identifier]
     }
     places = Counter(number for number, _ in union)

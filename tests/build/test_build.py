@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,10 +14,10 @@ from PIL import Image
 from conceptset.build import BuildOptions, build_set
 from conceptset.build.consensus import majority
 from conceptset.build.fitting import fit_to
+from conceptset.build.members import Layers
 from conceptset.build.options import parse_aliases, parse_size, parse_split
-from conceptset.build.rendering import Painted, Rendered
 from conceptset.build.splitting import draw_split, identity_of
-from conceptset.build.vocabulary import number_concepts
+from conceptset.build.vocabulary import Usage, number_concepts
 from conceptset.errors import (
     AnnotationError,
     ImageError,
@@ -296,12 +297,13 @@ def test_more_labels_than_the_layout_can_number_are_refused():
     """Peers keep labels in 16 bits with a sign: 32767 is the last one."""
     many = [f"n{place:05}" for place in range(32_768)]
     identifiers = {name: place for place, name in enumerate(many, start=1)}
-    painted = Painted((1, 1), (), b"", (), b"", (), ())
-    image = Rendered(painted, union=dict.fromkeys(identifiers.values(), 1))
+    everywhere = Layers.of((1, 1), {}, ignores={}, tags=(), people=())
+    usage = Usage()
+    usage.add(replace(everywhere, union=dict.fromkeys(identifiers.values(), 1)))
     with pytest.raises(UsageError, match=r"32768 concepts.*32767.*--taxonomy"):
-        number_concepts([image], identifiers, min_frequency=1, min_coverage=0)
-    del identifiers["n32767"], image.union[32_768]
-    names = number_concepts([image], identifiers, min_frequency=1, min_coverage=0).names
+        number_concepts(usage, identifiers, min_frequency=1, min_coverage=0)
+    del identifiers["n32767"], usage.frequency[32_768]
+    names = number_concepts(usage, identifiers, min_frequency=1, min_coverage=0).names
     assert len(names) == 32_767
 
 

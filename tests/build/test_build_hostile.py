@@ -18,7 +18,7 @@ from conceptset.build.encoding import EncodeSettings, EncodeTask, encode_image
 from conceptset.build.gather import Drawn, GatheredImage
 from conceptset.build.options import parse_size
 from conceptset.build.rendering import RenderSettings, RenderTask, render_image
-from conceptset.build.vocabulary import number_concepts
+from conceptset.build.vocabulary import Usage, number_concepts
 from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.geometry import Rings, box_ring
 from conceptset.io.catalogue import ImageCatalogue
@@ -219,11 +219,13 @@ def encoded(world, tmp_path, drawings):
         RenderSettings(tmp_path, same_size(), identifiers),
         RenderTask(image, "s/a.jpg", tuple(range(len(people)))),
     )
-    vocabulary = number_concepts([rendered], identifiers, min_frequency=1, min_coverage=0)
+    usage = Usage()
+    usage.add(rendered.layers)
+    vocabulary = number_concepts(usage, identifiers, min_frequency=1, min_coverage=0)
     settings = EncodeSettings(
         tmp_path, vocabulary, tuple(people), tuple(p.name for p in people), "majority"
     )
-    result = encode_image(settings, EncodeTask(rendered.painted, "s", "a"))
+    result = encode_image(settings, EncodeTask(rendered.layers.painted, "s", "a"))
     return result, {name: place for place, name in enumerate(vocabulary.names, start=1)}
 
 

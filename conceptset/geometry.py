@@ -98,6 +98,22 @@ class Ellipse:
     angle: float = 0.0
 
 
+Simple = Rings | Rle | CodedMask | BinaryMask | Ellipse
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pierced:
+    """A shape of which something was taken away afterwards.
+
+    Attributes:
+        shape: What was drawn.
+        holes: What was taken away; a pixel in any of them is out.
+    """
+
+    shape: Simple
+    holes: tuple[Simple, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class United:
     """One object drawn in several pieces.
@@ -106,10 +122,10 @@ class United:
         pieces: Its shapes; a pixel is in if it is in any.
     """
 
-    pieces: tuple[Rings | Rle | CodedMask | BinaryMask | Ellipse, ...]
+    pieces: tuple[Simple | Pierced, ...]
 
 
-Geometry = Rings | Rle | CodedMask | BinaryMask | Ellipse | United
+Geometry = Simple | Pierced | United
 
 
 def ring_from(points: FloatArray) -> FloatArray | None:
@@ -279,7 +295,8 @@ def rle_from_window(mask: BoolArray, corner: tuple[int, int], size: tuple[int, i
         whole[rows, columns] = mask[
             rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
-    return Rle(size, mask_to_counts(whole))
+        return Rle(size, mask_to_counts(whole, (rows, columns)))
+    return Rle(size, np.array([whole.size], dtype=np.int64))
 
 
 def encode_counts(counts: IntArray) -> str:

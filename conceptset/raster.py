@@ -20,6 +20,7 @@ from conceptset.geometry import (
     FloatArray,
     Geometry,
     IntArray,
+    Pierced,
     Rings,
     United,
     rle_to_mask,
@@ -150,11 +151,8 @@ def rasterize(geometry: Geometry, size: tuple[int, int]) -> BoolArray:
         return fill_rings(geometry, size)
     if isinstance(geometry, Ellipse):
         return fill_ellipse(geometry, size)
-    if isinstance(geometry, United):
-        mask = np.zeros(size, dtype=bool)
-        for piece in geometry.pieces:
-            mask |= rasterize(piece, size)
-        return mask
+    if isinstance(geometry, United | Pierced):
+        return _fill_composed(geometry, size)
     if isinstance(geometry, CodedMask):
         chosen: BoolArray = _mask_of(geometry, size) == geometry.code
         return chosen
@@ -168,6 +166,18 @@ def rasterize(geometry: Geometry, size: tuple[int, int]) -> BoolArray:
             1 if geometry.rule == "alpha" else 128
         )
     return rle_to_mask(geometry)
+
+
+def _fill_composed(geometry: United | Pierced, size: tuple[int, int]) -> BoolArray:
+    if isinstance(geometry, Pierced):
+        mask = rasterize(geometry.shape, size)
+        for hole in geometry.holes:
+            mask &= ~rasterize(hole, size)
+        return mask
+    mask = np.zeros(size, dtype=bool)
+    for piece in geometry.pieces:
+        mask |= rasterize(piece, size)
+    return mask
 
 
 def _mask_of(geometry: CodedMask, size: tuple[int, int]) -> IntArray:

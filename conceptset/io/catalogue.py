@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import unicodedata
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from conceptset.errors import ImageError, UnsafeError, UsageError
+from conceptset.errors import ImageError, OutputError, UnsafeError, UsageError
 from conceptset.io.images import SUFFIXES, ImageHeader, read_header
 from conceptset.io.paths import relative_name, resolve_inside
 
@@ -84,7 +85,10 @@ class ImageCatalogue:
     def adopt(self, name: str, data: bytes) -> Photograph:
         """Take in a photograph that came inside an annotation file.
 
-        If the very same bytes lie below the root under this name, that file is the photograph.
+        If the very same bytes lie below the root where `locate` finds the name, that file is the
+        photograph. If other bytes lie there under this very name, that file keeps its key, and the
+        embedded one gets a key with `-embedded` before the ending. Only its key leads to it, see
+        `find`: what a name means never depends on who was read first.
 
         Args:
             name: What the annotations call it; its key.
@@ -94,25 +98,40 @@ class ImageCatalogue:
             ImageError: No image, or another one was taken in under this name.
             UnsafeError: The name leads out of the root, or the header announces a bomb.
             UsageError: There is no workspace.
+            OutputError: The workspace cannot be written.
         """
         key = relative_name(name)
-        digest = hashlib.sha256(data).hexdigest()
-        own = resolve_inside(self.root, key)
-        if own.is_file() and hash_file(own) == digest:
-            return self.find(key)
-        known = self._adopted.get(key)
-        if known is not None and known.path.stem == digest:
-            return known
-        if known is not None:
-            raise ImageError("two different images of this name are embedded", path=name)
         header = read_header(Path(name), data=data)
+        digest = hashlib.sha256(data).hexdigest()
+        found = self.locate(key)
+        if isinstance(found, str):
+            if hash_file(self.root / found) == digest:
+                return self.find(found)
+            if found == key:
+                path = PurePosixPath(key)
+                return self.adopt(f"{path.with_suffix('')}-embedded{path.suffix}", data)
+        known = self._adopted.get(key)
+        if known is None:
+            self._adopted[key] = Photograph(key, self.root, header, self._keep(key, digest, data))
+        elif known.path.stem != digest:
+            raise ImageError("two different images of this name are embedded", path=name)
+        return self._adopted[key]
+
+    def _keep(self, name: str, digest: str, data: bytes) -> Path:
+        """Where the bytes of an embedded photograph lie from now on."""
         if self._workspace is None:
             raise UsageError("an embedded image needs a workspace", path=name)
         stored = self._workspace / f"{digest}.image"
-        if not stored.exists():
-            stored.write_bytes(data)
-        self._adopted[key] = Photograph(key, self.root, header, stored)
-        return self._adopted[key]
+        try:
+            if not stored.exists():
+                stored.write_bytes(data)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                stored.unlink()  # half a file would pass for a whole one
+            raise OutputError(
+                f"an embedded image cannot be put there ({error.strerror})", path=stored
+            ) from error
+        return stored
 
     def locate(self, name: str, beside: str = "") -> str | NotFound:
         """The key of the photograph an annotation calls `name`, or why there is none.
@@ -128,10 +147,8 @@ class ImageCatalogue:
         relative = relative_name(name)
         if beside:
             near = f"{beside}/{relative}"
-            if near in self._adopted or resolve_inside(self.root, near).is_file():
+            if resolve_inside(self.root, near).is_file():
                 return near
-        if relative in self._adopted:
-            return relative
         if resolve_inside(self.root, relative).is_file():
             return relative
         last = unicodedata.normalize("NFC", PurePosixPath(relative).name)
@@ -145,7 +162,7 @@ class ImageCatalogue:
         return NotFound.AMBIGUOUS if keys else NotFound.MISSING
 
     def find(self, name: str, beside: str = "") -> Photograph:
-        """The photograph an annotation calls `name`; see `locate`.
+        """The photograph an annotation calls `name`, see `locate`, or that was adopted as `name`.
 
         Raises:
             ImageError: Missing, ambiguous, or its header cannot be read.
@@ -153,6 +170,8 @@ class ImageCatalogue:
         """
         if not beside and name in self._headers:
             return self._headers[name]
+        if not beside and name in self._adopted:
+            return self._adopted[name]
         key = self.locate(name, beside)
         if key is NotFound.MISSING:
             raise ImageError(
@@ -167,8 +186,6 @@ class ImageCatalogue:
                 path=name,
                 hint="Name the image with its folder, or give a narrower --images DIR.",
             )
-        if key in self._adopted:
-            return self._adopted[key]
         if key not in self._headers:
             self._headers[key] = Photograph(key, self.root, read_header(self.root / key))
         return self._headers[key]

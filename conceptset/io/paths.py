@@ -33,8 +33,10 @@ def relative_name(name: str) -> str:
         raise UnsafeError("the name is empty, too long or holds a NUL character", pointer=name[:80])
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise UnsafeError("the name holds control characters", pointer=name)
-    if any(len(part.encode()) > 255 for part in re.split(r"[\\/]", name)):
-        raise UnsafeError("a part of the name is longer than any file name", pointer=name[:80])
+    if len(name.encode()) > 2048 or any(len(p.encode()) > 255 for p in re.split(r"[\\/]", name)):
+        raise UnsafeError(
+            "the name, or a part of it, is longer than any file name", pointer=name[:80]
+        )
     windows = PureWindowsPath(name)
     if windows.drive or windows.root or PurePosixPath(name).is_absolute() or "://" in name:
         raise UnsafeError(

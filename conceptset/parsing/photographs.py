@@ -73,8 +73,24 @@ def place_photograph(
         None after a report.
     """
     photograph = _find(catalogue, name_of_address(name), spot, beside)
-    if photograph is None:
-        return None
+    return None if photograph is None else frame_of(photograph, name, stated, spot, habit=habit)
+
+
+def frame_of(
+    photograph: Photograph,
+    name: str,
+    stated: tuple[int, int] | None,
+    spot: Spot,
+    *,
+    habit: Frame = "stored",
+) -> Placed | None:
+    """A photograph that is known, checked against the size the file states.
+
+    See `place_photograph`; for photographs that come inside an annotation file.
+
+    Returns:
+        None after a report.
+    """
     header = photograph.header
     if header.orientation == 1:  # both frames are one; everybody calls it by the same name
         habit = "stored"

@@ -15,6 +15,7 @@ from conceptset.geometry import (
     BinaryMask,
     CodedMask,
     Ellipse,
+    Pierced,
     Rings,
     Rle,
     United,
@@ -72,6 +73,23 @@ def test_pieces_are_united():
     both = rasterize(United((left, right)), (4, 8))
     assert np.array_equal(both, rasterize(left, (4, 8)) | rasterize(right, (4, 8)))
     assert int(both.sum()) == 20
+
+
+def test_what_was_taken_away_is_out(tmp_path):
+    """A mask file, an ellipse and outlines as holes, against plain loops."""
+    whole, corner = Rings((box_ring(1, 1, 8, 5),)), Rings((box_ring(0, 0, 3, 3),))
+    disc = Ellipse((6.0, 4.0), (2.0, 2.0))
+    Image.fromarray(np.eye(7, 10, dtype=np.uint8)).save(tmp_path / "eye.png")
+    eye = CodedMask(tmp_path / "eye.png", 1, (7, 10))
+    left = rasterize(Pierced(whole, (corner, disc, eye)), (7, 10))
+    for row in range(7):
+        for column in range(10):
+            inside = 1 <= column < 9 and 1 <= row < 6
+            gone = (row < 3 and column < 3) or row == column
+            gone = gone or (column - 5.5) ** 2 + (row - 3.5) ** 2 < 4
+            assert left[row, column] == (inside and not gone)
+    back = rasterize(United((Pierced(whole, (disc,)), disc)), (7, 10))
+    assert np.array_equal(back, rasterize(whole, (7, 10)) | rasterize(disc, (7, 10)))
 
 
 @given(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -44,6 +45,25 @@ def name_of_address(name: str) -> str:
     except ValueError:
         return name
     return PurePosixPath(unquote(path)).name or name
+
+
+def first_found(catalogue: ImageCatalogue, names: Sequence[str], beside: str = "") -> str:
+    """The first of several names of one photograph that leads to a file; else the first of all.
+
+    An unsafe name ends the search: `place_photograph` refuses it.
+
+    Args:
+        catalogue: The photographs.
+        names: At least one, the most precise first.
+        beside: As for `place_photograph`.
+    """
+    for name in names:
+        try:
+            if isinstance(catalogue.locate(name_of_address(name), beside), str):
+                return name
+        except UnsafeError:
+            return name
+    return names[0]
 
 
 def place_photograph(

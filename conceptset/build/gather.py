@@ -181,6 +181,7 @@ class _Gatherer:
     ) -> Iterator[Drawn]:
         """What enters the set of one person's regions in one record."""
         places: dict[int, int] = {}
+        first = len(earlier)  # counted here: what is drawn joins that list one by one
         for place in own:
             region = regions[place]
             reason = self._reason_to_leave_out(region)
@@ -193,7 +194,7 @@ class _Gatherer:
             if meaning is None:
                 self.left_out["left out by the taxonomy"] += 1
                 continue
-            places[place] = len(earlier) + len(places)
+            places[place] = first + len(places)
             self.names.setdefault(meaning.concept, set()).add(region.name)
             yield Drawn(
                 meaning.concept,

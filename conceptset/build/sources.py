@@ -137,7 +137,12 @@ def _image_root(file: Path, reader: Format, *, below: Path | None) -> Path:
     sample = names[:: max(1, len(names) // _SAMPLE)]
     home = file.parent
     parents = [home, home.parent] + ([below] if below is not None else [])
-    candidates = [candidate for folder in parents for candidate in (folder / "images", folder)]
+    candidates = [
+        candidate
+        for folder in parents
+        for candidate in (folder / "images", folder / "Images", folder)
+    ]
+    candidates.append(home.parent.parent / "Images")  # LabelMe has Annotations/FOLDER/ beside it
     part = file.stem.rpartition("_")[2]
     candidates += [folder / "images" / part for folder in parents]
     root = guess_root(sample, candidates)

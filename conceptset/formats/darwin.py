@@ -3,8 +3,8 @@
 Outlines follow the corner convention; the rings of a complex polygon are even-odd, so inner rings
 are holes. A box beside an outline says nothing more than the outline. The format has no place for
 the annotator. Data sets drawn by several people name the file after person and photograph; then
-that is read: `ann_042.json` about 042.jpg was drawn by `ann`. In the data set DermX photograph and
-file share the prefix, and `labeller12` is `labeller1` on the same photograph a second time.
+that is read: `ann_042.json` about 042.jpg was drawn by `ann`. In the data set DermX the photograph
+has the prefix, too, and `labeller12` of its second round is `labeller1` for the second time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from conceptset.records import ImageRecord, Origin, Person, Region, RegionKind
 __all__ = ["FORMAT", "DarwinFormat"]
 
 MAX_BYTES = 32 << 20  # a file holds one image
-_DERMX = "Explainability dataset"  # what its files state as their data set
-_SESSION = re.compile(r"(labeller[1-8])(2?)_(.+)", re.DOTALL)
+_DERMX = {  # its two rounds by what the files state as their data set: session, spelling
+    "Explainability dataset": (1, re.compile(r"(labeller[1-8])_(.+)", re.DOTALL)),
+    "DermX v2": (2, re.compile(r"(labeller[1-8])2_(.+)", re.DOTALL)),
+}
 _VIDEO = ("frame_urls", "frame_count", "frames_manifests")
 _MARKS = ("line", "keypoint", "skeleton")
 _UNREAD = ("cuboid", "eye", "graph", "mask", "raster_layer", "simple_table", "string", "table")
@@ -83,7 +85,7 @@ class DarwinFormat:
         Raises:
             SourceError: The file cannot be read as Darwin 1.0.
         """
-        return _names(path, _load(path))
+        return _names(_load(path))
 
     def read(self, path: Path, context: ReadContext) -> Iterator[ImageRecord]:
         """The record of the file's photograph, annotations in document order.
@@ -135,19 +137,29 @@ def _filename(data: dict[str, Any]) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _dermx(name: str, data: dict[str, Any]) -> tuple[Person, str] | None:
+    """Person and remainder of a name as DermX spells it; None for any other data set or name."""
+    dataset = data.get("dataset")
+    if not isinstance(dataset, str) or dataset not in _DERMX:
+        return None
+    session, spelling = _DERMX[dataset]
+    match = spelling.fullmatch(name)
+    return None if match is None else (Person(match[1], session), match[2])
+
+
 def _person(path: Path, data: dict[str, Any]) -> Person | None:
     """Whom the name of the file names, see the module's text; None if it does not."""
     photograph = PurePosixPath(_filename(data)).stem
-    match = _SESSION.fullmatch(path.stem) if data.get("dataset") == _DERMX else None
-    if match is not None and photograph in (path.stem, match[3]):
-        return Person(match[1], 2 if match[2] else 1)
+    known = _dermx(path.stem, data)
+    if known is not None and photograph in (path.stem, known[1]):
+        return known[0]
     prefix = clean_name(path.stem.removesuffix(f"_{photograph}"))
     if not photograph or prefix is None or not path.stem.endswith(f"_{photograph}"):
         return None
     return Person(prefix)
 
 
-def _names(path: Path, data: dict[str, Any]) -> list[str]:
+def _names(data: dict[str, Any]) -> list[str]:
     """Folder and name, name alone, and for DermX the name without the person."""
     name, folder = _filename(data), data["image"].get("path")
     if not name:
@@ -155,15 +167,15 @@ def _names(path: Path, data: dict[str, Any]) -> list[str]:
     names = [name]
     if isinstance(folder, str) and folder.strip("/"):
         names.insert(0, f"{folder.strip('/')}/{name}")
-    match = _SESSION.fullmatch(name) if data.get("dataset") == _DERMX else None
-    return names if match is None else [*names, match[3]]
+    known = _dermx(name, data)
+    return names if known is None else [*names, known[1]]
 
 
 def _record(path: Path, data: dict[str, Any], context: ReadContext) -> ImageRecord | None:
     """The record; None after a report."""
     file = Spot(context.problems, context.label)
     image, listed = data["image"], file.at("image")
-    names = _names(path, data)
+    names = _names(data)
     if not names:
         listed.at("filename").report(
             "SRC007", f"filename is {described(image.get('filename'))}, a name was expected."

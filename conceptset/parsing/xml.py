@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
@@ -14,8 +14,10 @@ from defusedxml.ElementTree import DefusedXMLParser
 from conceptset.errors import SourceError, UnsafeError
 
 MAX_DEPTH = 64
-MAX_TAG = 16 << 20  # bytes of one tag with its attributes; the parser scans it again and again
-MAX_ELEMENT = 256 << 20  # bytes of one element, which is handed out whole
+MAX_TAG = 16 << 20  # bytes of one tag or text; the parser scans it again and again
+MAX_ELEMENT = 128 << 20  # bytes that one element is worth, which is handed out whole
+MAX_NAMES = 4096  # of tags and attributes; the parser keeps each one to the end
+_ELEMENT, _ATTRIBUTE = 200, 100  # bytes of memory each takes beside its text, about
 _CHUNK = 1 << 18
 _MORE = "Split the file, or export it again."
 
@@ -37,7 +39,9 @@ class XmlHead:
     paths: tuple[str, ...]
 
 
-def stream_elements(stream: IO[bytes], *, path: Path) -> Iterator[tuple[Element, Element]]:
+def stream_elements(
+    stream: IO[bytes], *, path: Path, inside: Collection[str] = ()
+) -> Iterator[tuple[Element, Element]]:
     """The elements directly below the root, one after the other, each with all it holds.
 
     An element is given up as soon as the next one is asked for: a file of any size takes the memory
@@ -46,9 +50,12 @@ def stream_elements(stream: IO[bytes], *, path: Path) -> Iterator[tuple[Element,
     Args:
         stream: The file, opened in binary mode.
         path: Its name, for errors.
+        inside: Tags of elements below the root that are too large to be held: their children come
+            out one by one, then they themselves, empty.
 
     Yields:
-        (root, element): the root element with its attributes and no children, and the child.
+        (parent, element): the root, or an element of `inside`, with its attributes and no children,
+        and the child.
 
     Raises:
         SourceError: It is no XML; the message has line and column.
@@ -57,37 +64,70 @@ def stream_elements(stream: IO[bytes], *, path: Path) -> Iterator[tuple[Element,
     prolog = _Prolog()
     guard = DefusedXMLParser(target=prolog, forbid_dtd=True)
     parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
-    depth = held = waiting = 0
-    root: Element | None = None
+    limits = _Limits(path)
+    parents: list[Element] = []
     while True:
         chunk = _read(stream, path)
         if not prolog.is_over:  # a document type can stand nowhere else
             _feed(guard, chunk, path)
         _feed(parser, chunk, path)
-        held, waiting = held + len(chunk), waiting + len(chunk)
+        limits.held += len(chunk)
+        limits.waiting += len(chunk)
         for event, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):
-            waiting = 0
+            limits.waiting = 0
             if event == "start":
-                depth += 1
-                root = element if root is None else root
-                if depth > MAX_DEPTH:
-                    raise UnsafeError(
-                        f"elements are nested more than {MAX_DEPTH} deep", path=path, hint=_MORE
-                    )
+                parents.append(element)
+                limits.opened(element, len(parents))
                 continue
-            depth -= 1
-            if depth == 1 and root is not None:
-                held = 0
-                yield root, element
-                del root[:]
-        if waiting > MAX_TAG:
-            raise UnsafeError(f"one tag holds more than {MAX_TAG >> 20} MiB", path=path, hint=_MORE)
-        if held > MAX_ELEMENT:
-            raise UnsafeError(
-                f"one element holds more than {MAX_ELEMENT >> 20} MiB", path=path, hint=_MORE
-            )
+            parents.pop()
+            if len(parents) == 1 or (len(parents) == 2 and parents[1].tag in inside):
+                limits.held = 0
+                yield parents[-1], element
+                del parents[-1][:]
+        limits.check()
         if not chunk:
             return
+
+
+@dataclass(slots=True)
+class _Limits:
+    """How much of a file is in memory.
+
+    Attributes:
+        path: The file.
+        held: Bytes that came since the last element was handed out, and what its parts take.
+        waiting: Bytes that came since the last tag.
+        names: Tags and attributes met so far.
+    """
+
+    path: Path
+    held: int = 0
+    waiting: int = 0
+    names: set[str] = field(default_factory=set)
+
+    def opened(self, element: Element, depth: int) -> None:
+        """Count an element whose tag was read."""
+        if depth > MAX_DEPTH:
+            raise UnsafeError(
+                f"elements are nested more than {MAX_DEPTH} deep", path=self.path, hint=_MORE
+            )
+        attributes = element.attrib
+        self.held += _ELEMENT + _ATTRIBUTE * len(attributes)
+        self.names.add(element.tag)
+        self.names.update(attributes)
+        if self.held > MAX_ELEMENT or len(self.names) > MAX_NAMES:
+            self.check()
+
+    def check(self) -> None:
+        """Stop where it is too much."""
+        reasons = (
+            (self.waiting > MAX_TAG, f"one tag or text holds more than {MAX_TAG >> 20} MiB"),
+            (self.held > MAX_ELEMENT, f"one element holds more than {MAX_ELEMENT >> 20} MiB"),
+            (len(self.names) > MAX_NAMES, f"has more than {MAX_NAMES} names of tags"),
+        )
+        for is_exceeded, reason in reasons:
+            if is_exceeded:
+                raise UnsafeError(reason, path=self.path, hint=_MORE)
 
 
 def _read(stream: IO[bytes], path: Path) -> bytes:

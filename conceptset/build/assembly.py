@@ -21,6 +21,7 @@ from conceptset.errors import SourceError
 from conceptset.findings import Problems
 from conceptset.io.atomic import check_target, new_directory
 from conceptset.io.parallel import ordered_map
+from conceptset.io.spool import Spool, scratch_of
 from conceptset.layout import names
 from conceptset.parsing.defects import Spot
 from conceptset.records import Person
@@ -52,14 +53,49 @@ def build_set(
     checks.check_replaceable(out)
     checks.check_method(options.consensus)
     taxonomy = checks.load_taxonomy(options.taxonomy)
+    with new_directory(out, overwrite=options.overwrite) as folder:
+        return _build(sources, out, folder, options, taxonomy=taxonomy, step=step)
+
+
+def _build(
+    sources: Sequence[Path],
+    out: Path,
+    folder: Path,
+    options: BuildOptions,
+    *,
+    taxonomy: Taxonomy,
+    step: Step,
+) -> BuildReport:
+    """The build in the directory that becomes `out`."""
     problems = Problems(options.on_error)
     found = find_sources(sources, format_name=options.format, images=options.images)
     for source in found:
         checks.check_inputs_outlast(out, (source.path, source.catalogue.root))
-    with step("reading") as progress:
-        gathered = gather(found, options, taxonomy, problems, progress)
+    with step("reading") as progress, Spool(scratch_of(folder) / "drawings") as spool:
+        gathered = gather(
+            found, options, taxonomy, problems=problems, spool=spool, progress=progress
+        )
     if unread := passed_over(sources, found):
         gathered.left_out["files of no known format ('conceptset detect FILE' says why)"] = unread
+    people = _people(gathered, options)
+    jobs = options.jobs if len(gathered.images) >= _SMALL else 1
+    slugs = source_slugs(gathered.images)
+    plan = _plan(gathered, options, taxonomy, people, tuple(slugs.values()))
+    make_folders(folder, plan)
+    painter = _Painter(folder, spool.path, gathered, options, problems, plan)
+    with contextlib.closing(painter.members(slugs, jobs, step)) as members:
+        published = publish(folder, plan, members, jobs=jobs, step=step)
+    return BuildReport(
+        manifest=published.manifest,
+        findings=tuple(problems.findings),
+        skipped=problems.skipped,
+        dropped=published.dropped,
+        undetectable=published.undetectable,
+    )
+
+
+def _people(gathered: Gathered, options: BuildOptions) -> tuple[Person, ...]:
+    """Everybody, sorted, after the options that name somebody were checked."""
     if not gathered.images:
         raise SourceError(
             "there is no image that anybody worked on",
@@ -71,21 +107,7 @@ def build_set(
     checks.check_sequences(
         options.split_by, ((image.photograph.key, image.sha256) for image in gathered.images)
     )
-    jobs = options.jobs if len(gathered.images) >= _SMALL else 1
-    slugs = source_slugs(gathered.images)
-    plan = _plan(gathered, options, taxonomy, people, tuple(slugs.values()))
-    with new_directory(out, overwrite=options.overwrite) as folder:
-        make_folders(folder, plan)
-        renderer = _Renderer(folder, gathered, options, problems, plan)
-        with contextlib.closing(renderer.members(slugs, jobs, step)) as members:
-            published = publish(folder, plan, members, jobs=jobs, step=step)
-    return BuildReport(
-        manifest=published.manifest,
-        findings=tuple(problems.findings),
-        skipped=problems.skipped,
-        dropped=published.dropped,
-        undetectable=published.undetectable,
-    )
+    return people
 
 
 def _plan(
@@ -115,18 +137,21 @@ def _plan(
     )
 
 
-class _Renderer:
+class _Painter:
     """Members from gathered images, inside the directory-to-be."""
 
     def __init__(
         self,
         folder: Path,
+        spool: Path,
         gathered: Gathered,
         options: BuildOptions,
         problems: Problems,
         plan: Plan,
     ) -> None:
-        self.settings = RenderSettings(folder / names.IMAGE_FOLDER, options, plan.identifiers)
+        self.settings = RenderSettings(
+            folder / names.IMAGE_FOLDER, spool, options, plan.identifiers
+        )
         self.gathered = gathered
         self.problems = problems
         self.people = {person: place for place, person in enumerate(plan.people)}
@@ -148,14 +173,9 @@ class _Renderer:
     def _rows(self, slugs: dict[Path, str]) -> list[tuple[str, str, RenderTask]]:
         """(source, stem, task) of every image, sorted by its name in the set."""
         images = self.gathered.images
-        categories = {
-            drawn.category
-            for image in images
-            for drawings in image.drawings.values()
-            for drawn in drawings
-        }
+        categories = sorted(self.gathered.categories)
         rows = []
-        for image, stem in zip(images, stems(images, sorted(categories)), strict=True):
+        for image, stem in zip(images, stems(images, categories), strict=True):
             source = slugs[image.photograph.root.resolve()]
             name = names.photograph(source, stem, self.settings.options.image_format)
             task = RenderTask(image, name, tuple(self.people[p] for p in image.drawings))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from conceptset.build.drawings import Block, Drawn, DrawnKind, pack_drawings
 from conceptset.build.options import BuildOptions
 from conceptset.build.sources import AnnotatorTable, Source
 from conceptset.errors import ImageError, UsageError
 from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
-from conceptset.geometry import Geometry
 from conceptset.io.catalogue import Photograph, hash_file
+from conceptset.io.spool import Spool
 from conceptset.layout.models import SourceEntry
 from conceptset.parsing.defects import Spot
-from conceptset.records import Frame, ImageRecord, Origin, Person, Region, RegionKind
+from conceptset.records import Frame, ImageRecord, Person, Region, RegionKind
 from conceptset.taxonomy import Form, Taxonomy
-
-DrawnKind = Literal["region", "ignore", "tag"]
 
 _ENTERS_AS: dict[RegionKind, DrawnKind] = {
     "region": "region",
@@ -36,33 +34,6 @@ _WITHOUT_AREA: dict[RegionKind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A region that enters the set.
-
-    Attributes:
-        concept: What the taxonomy calls it.
-        category: The one category it enters.
-        name: What the annotator called it.
-        kind: How it counts.
-        geometry: Its shape, None for a tag.
-        plane: Depth among parts; 0 unless it is a part of a part.
-        z_order: The tool's painting order.
-        part_of: Index of the whole among the same person's drawings of the image.
-        origin: Where it stood.
-    """
-
-    concept: str
-    category: str
-    name: str
-    kind: DrawnKind
-    geometry: Geometry | None
-    plane: int
-    z_order: int
-    part_of: int | None
-    origin: Origin
-
-
 @dataclass(slots=True)
 class GatheredImage:
     """One image of the set to be, and what each person drew in it.
@@ -72,14 +43,14 @@ class GatheredImage:
         frame: Whether coordinates refer to the stored or the upright raster.
         size: (height, width) in that frame.
         sha256: Digest of the file, its identity.
-        drawings: By person; an empty list says: looked, found nothing.
+        drawings: Where each person's lie in the spool; an empty list says: looked, found nothing.
     """
 
     photograph: Photograph
     frame: Frame
     size: tuple[int, int]
     sha256: str
-    drawings: dict[Person, list[Drawn]] = field(default_factory=dict)
+    drawings: dict[Person, list[Block]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,29 +62,33 @@ class Gathered:
         sources: One entry per annotation file.
         left_out: What did not enter, by reason.
         names: Drawn names of each concept.
+        categories: Those that anything drawn enters.
     """
 
     images: list[GatheredImage]
     sources: list[SourceEntry]
     left_out: Counter[str]
     names: dict[str, set[str]]
+    categories: set[str]
 
 
 def gather(
     sources: Sequence[Source],
     options: BuildOptions,
     taxonomy: Taxonomy,
+    *,
     problems: Problems,
+    spool: Spool,
     progress: Callable[[int, int], None],
 ) -> Gathered:
-    """Read all sources and join them.
+    """Read all sources and join them; drawings go to the spool as they come.
 
     Raises:
         SourceError: A source cannot be read, or an annotation is bad under the policy `raise`.
         UsageError: Two sources disagree on an image.
     """
     table = AnnotatorTable(options.annotator_from)
-    gatherer = _Gatherer(options, taxonomy, problems)
+    gatherer = _Gatherer(options, taxonomy, problems, spool)
     entries = []
     for source in sources:
         context = ReadContext(source.catalogue, problems, source.label)
@@ -133,19 +108,24 @@ def gather(
                 regions=regions,
             )
         )
+    spool.flush()
     joined = gatherer.joined(options.jobs)
-    return Gathered(joined, entries, gatherer.left_out, gatherer.names)
+    return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories)
 
 
 class _Gatherer:
     """Collects records per photograph, then joins photographs with equal bytes."""
 
-    def __init__(self, options: BuildOptions, taxonomy: Taxonomy, problems: Problems) -> None:
+    def __init__(
+        self, options: BuildOptions, taxonomy: Taxonomy, problems: Problems, spool: Spool
+    ) -> None:
         self.options = options
         self.taxonomy = taxonomy
         self.problems = problems
+        self.spool = spool
         self.left_out: Counter[str] = Counter()
         self.names: dict[str, set[str]] = {}
+        self.categories: set[str] = set()
         self._images: dict[tuple[Path, str], GatheredImage] = {}
 
     def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
@@ -171,17 +151,17 @@ class _Gatherer:
             image.drawings.setdefault(person, [])
         for person in dict.fromkeys(people):
             own = [place for place, owner in enumerate(people) if owner == person]
-            image.drawings[person] += self._drawn(record.regions, own, image.drawings[person])
+            drawings = list(self._drawn(record.regions, own))
+            if drawings:
+                extent = self.spool.append(pack_drawings(drawings))
+                image.drawings[person].append(Block(extent, len(drawings)))
 
     def _renamed(self, person: Person) -> Person:
         return Person(self.options.aliases.get(person.name, person.name), person.session)
 
-    def _drawn(
-        self, regions: Sequence[Region], own: Sequence[int], earlier: Sequence[Drawn]
-    ) -> Iterator[Drawn]:
+    def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> Iterator[Drawn]:
         """What enters the set of one person's regions in one record."""
         places: dict[int, int] = {}
-        first = len(earlier)  # counted here: what is drawn joins that list one by one
         for place in own:
             region = regions[place]
             reason = self._reason_to_leave_out(region)
@@ -194,8 +174,9 @@ class _Gatherer:
             if meaning is None:
                 self.left_out["left out by the taxonomy"] += 1
                 continue
-            places[place] = first + len(places)
+            places[place] = len(places)
             self.names.setdefault(meaning.concept, set()).add(region.name)
+            self.categories.add(meaning.category)
             yield Drawn(
                 meaning.concept,
                 meaning.category,
@@ -206,6 +187,7 @@ class _Gatherer:
                 region.z_order,
                 None if region.part_of is None else places.get(region.part_of),
                 region.origin,
+                region.interpolated,
             )
 
     def _reason_to_leave_out(self, region: Region) -> str | None:
@@ -264,22 +246,13 @@ class _Gatherer:
             Spot(self.problems, image.photograph.key).report(
                 "SRC033", f"has the same bytes as {first.photograph.key}; they are one image."
             )
-        for person, drawings in image.drawings.items():
-            own = first.drawings.setdefault(person, [])
-            own += _shifted(drawings, len(own))
+        for person, blocks in image.drawings.items():
+            first.drawings.setdefault(person, []).extend(blocks)
 
 
 def _path_order(item: tuple[tuple[Path, str], GatheredImage]) -> tuple[str, str, str]:
     (root, key), _ = item
     return (root.name, key, os.fspath(root))
-
-
-def _shifted(drawings: Iterable[Drawn], by: int) -> list[Drawn]:
-    """The same drawings where `by` others come before them."""
-    return [
-        drawn if drawn.part_of is None else replace(drawn, part_of=drawn.part_of + by)
-        for drawn in drawings
-    ]
 
 
 def _depth(regions: Sequence[Region], place: int) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptset.geometry import BoolArray
+from conceptset.io.spool import pack, unpack
 
 Labels = NDArray[np.int32]
 
@@ -41,6 +42,26 @@ class Painted:
     ignores: bytes
     tags: tuple[tuple[int, str, int], ...]
     people: tuple[int, ...]
+
+    def pack(self) -> bytes:
+        """Its form in a spool."""
+        header = (self.size, self.keys, self.ignore_keys, self.tags, self.people)
+        return pack(header, (self.maps, self.ignores))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Painted:
+        """The inverse of `pack`."""
+        header, (maps, ignores) = unpack(data)
+        size, keys, ignore_keys, tags, people = header
+        return cls(
+            tuple(size),
+            tuple(map(tuple, keys)),
+            bytes(maps),
+            tuple(map(tuple, ignore_keys)),
+            bytes(ignores),
+            tuple(map(tuple, tags)),
+            tuple(people),
+        )
 
     def open_maps(self) -> Labels:
         """(len(keys), height, width) int32."""

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.build.gather import Drawn
+from conceptset.build.drawings import Drawn
 from conceptset.errors import ConceptsetError
 from conceptset.geometry import (
     BoolArray,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +17,21 @@ from pydantic import JsonValue
 
 from conceptset import __version__
 from conceptset.build import tables
-from conceptset.build.encoding import (
-    ROOT,
-    Encoded,
-    EncodeSettings,
-    EncodeTask,
-    Scope,
-    encode_image,
-)
-from conceptset.build.members import Member
+from conceptset.build.encoding import ROOT, Encoded, EncodeSettings, EncodeTask, encode_image
+from conceptset.build.growing import GrowingFiles
+from conceptset.build.members import Member, Painted
 from conceptset.build.summary import undetectable
 from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
 from conceptset.errors import SourceError
-from conceptset.io.catalogue import hash_file
 from conceptset.io.parallel import ordered_map
-from conceptset.io.tables import digest, format_json, format_table
+from conceptset.io.spool import Extent, Spool, read_extents, remove_scratch, scratch_of
+from conceptset.io.tables import digest, format_json, format_rows, format_table
 from conceptset.layout import names
 from conceptset.layout.digests import digest_of_files
 from conceptset.layout.models import Digests, Manifest, SetCounts, SourceEntry
 from conceptset.records import Person
 
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
-
-_LINES_AT_ONCE = 16 << 20  # bytes of segments.jsonl that wait to be written
 
 
 @contextlib.contextmanager
@@ -113,9 +105,9 @@ def publish(
     """Number what members hold and write the set around their photographs; the manifest last.
 
     Args:
-        folder: The set to be, as `make_folders` left it.
+        folder: The set to be, as `make_folders` left it. Its scratch is removed.
         plan: What is known besides the images.
-        members: The images, sorted by name; taken once, one by one.
+        members: The images, sorted by name; taken once, one by one. Only their places are kept.
         jobs: Processes.
         step: Opens a progress display.
 
@@ -123,53 +115,82 @@ def publish(
         SourceError: There is no member, or no label is left.
         UsageError: More labels than the layout can number.
     """
-    publisher = _Publisher(folder, plan, jobs, step)
-    for member in members:
-        publisher.take(member)
-    return publisher.finish()
+    with Spool(scratch_of(folder) / "maps") as spool:
+        publisher = _Publisher(folder, plan, spool)
+        for member in members:
+            publisher.take(member)
+        return publisher.finish(jobs, step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """What is kept of a member: where its maps lie, and what every index says alike of it."""
+
+    source: str
+    stem: str
+    maps: Extent
+    line: tables.IndexLine
+
+
+def _encode_filed(spool: Path, settings: EncodeSettings, filed: _Filed) -> Encoded:
+    (packed,) = read_extents(spool, [filed.maps])
+    return encode_image(settings, EncodeTask(Painted.unpack(packed), filed.source, filed.stem))
 
 
 class _Publisher:
     """The state of one set being written."""
 
-    def __init__(self, folder: Path, plan: Plan, jobs: int, step: Step) -> None:
+    def __init__(self, folder: Path, plan: Plan, spool: Spool) -> None:
         self.folder = folder
         self.plan = plan
-        self.jobs = jobs
-        self.step = step
+        self.spool = spool
         self.directories = tuple(names.annotator_directories(map(str, plan.people)))
-        self.members: list[Member] = []
+        self.prefixes = {
+            ROOT: "",
+            **{i: f"{names.ANNOTATOR_FOLDER}/{d}/" for i, d in enumerate(self.directories)},
+        }
+        self.filed: list[_Filed] = []
         self.usage = Usage()
-        self.digests: dict[str, str] = {}
         self.segments: Counter[int] = Counter()
-        self.lines: defaultdict[int, bytearray] = defaultdict(bytearray)
-        self.waiting = 0
+        self.photographs: dict[str, str] = {}
+        self.maps: dict[str, str] = {}
+        self.decided = self.undecided = 0
+        self.figures = {scope: tables.Figures() for scope in self.prefixes}
+        self.rows: Counter[int] = Counter()
+        self.growing = GrowingFiles(folder)
+        self.digests: dict[str, str] = {}
         for person in range(len(plan.people)):
-            self._segments_file(person).touch()
+            self.growing.add(f"{self.prefixes[person]}{names.SEGMENTS}", b"")
+        self.growing.add(names.IMAGES, format_rows([names.columns_of(names.IMAGES)]))
 
     def take(self, member: Member) -> None:
-        """Count a member and write its segments."""
+        """Count a member and file its maps and segments."""
         self.usage.add(member.layers)
         self.segments.update(member.n_segments)
         for person, lines in member.segments.items():
-            self.lines[person] += lines
-            self.waiting += len(lines)
-        if self.waiting > _LINES_AT_ONCE:
-            self._write_lines()
-        self.members.append(member)
+            self.growing.add(f"{self.prefixes[person]}{names.SEGMENTS}", lines)
+        origin = (member.name, member.source, member.original, member.sha256)
+        self.growing.add(names.IMAGES, format_rows([origin]))
+        self.photographs[member.name] = member.photograph
+        painted = member.layers.painted
+        line = tables.IndexLine(member.name, member.split, member.size, painted.size)
+        place = self.spool.append(painted.pack())
+        self.filed.append(_Filed(member.source, member.stem, place, line))
 
-    def finish(self) -> Published:
+    def finish(self, jobs: int, step: Step) -> Published:
         """Number, encode, and write what describes it all."""
-        self._write_lines()
-        if not self.members:
+        self.spool.close()
+        if not self.filed:
             raise SourceError("none of the images could be used")
         vocabulary = self._vocabulary()
-        encoded = self._encode(vocabulary)
-        figures = self._write_tables(encoded, vocabulary)
-        manifest = self._manifest(vocabulary, encoded)
+        self._encode(vocabulary, jobs, step)
+        self._write_tables(vocabulary)
         _remove_empty_folders(self.folder / names.IMAGE_FOLDER)
+        remove_scratch(self.folder)
+        manifest = self._manifest(vocabulary)
         (self.folder / names.MANIFEST).write_bytes(format_json(manifest.model_dump(mode="json")))
-        return Published(manifest, vocabulary.dropped, undetectable(vocabulary, figures))
+        rare = undetectable(vocabulary, self.figures[ROOT])
+        return Published(manifest, vocabulary.dropped, rare)
 
     def _vocabulary(self) -> Vocabulary:
         vocabulary = number_concepts(
@@ -188,42 +209,8 @@ class _Publisher:
             )
         return vocabulary
 
-    def _manifest(self, vocabulary: Vocabulary, encoded: Sequence[Encoded]) -> Manifest:
-        maps = dict(pair for one in encoded for pair in one.map_digests)
-        decided = sum(one.decided for one in encoded)
-        undecided = sum(one.undecided for one in encoded) / decided if decided else 0.0
-        return Manifest(
-            generator=f"conceptset {__version__}",
-            sources=list(self.plan.entries),
-            settings=dict(self.plan.settings),
-            counts=SetCounts(
-                images=len(self.members),
-                labels=len(vocabulary.names),
-                categories=len(vocabulary.categories),
-                annotators=len(self.plan.people),
-                segments=sum(self.segments.values()),
-                undecided=undecided,
-                left_out=dict(sorted(self.plan.left_out.items())),
-            ),
-            digests=Digests(
-                tables=dict(sorted(self.digests.items())),
-                maps=digest_of_files(maps),
-                photographs=digest_of_files({m.name: m.photograph for m in self.members}),
-            ),
-        )
-
-    def _write_lines(self) -> None:
-        """Append what was collected, file by file: of a thousand, not all may be open at once."""
-        for person, lines in self.lines.items():
-            with self._segments_file(person).open("ab") as stream:
-                stream.write(lines)
-        self.lines.clear()
-        self.waiting = 0
-
-    def _segments_file(self, person: int) -> Path:
-        return self.folder / names.annotator_file(self.directories[person], names.SEGMENTS)
-
-    def _encode(self, vocabulary: Vocabulary) -> list[Encoded]:
+    def _encode(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
+        """Write all maps, and the rows of all indexes."""
         settings = EncodeSettings(
             self.folder / names.IMAGE_FOLDER,
             vocabulary,
@@ -231,65 +218,67 @@ class _Publisher:
             self.directories,
             self.plan.consensus,
         )
-        tasks = (EncodeTask(m.layers.painted, m.source, m.stem) for m in self.members)
-        encoded = []
-        results = ordered_map(functools.partial(encode_image, settings), tasks, jobs=self.jobs)
-        with self.step("writing maps") as progress, contextlib.closing(results):
-            for result in results:
-                encoded.append(result)
-                progress(len(encoded), len(self.members))
-        return encoded
+        header = tables.index_header(vocabulary.categories)
+        for prefix in self.prefixes.values():
+            self.growing.add(f"{prefix}{names.INDEX}", header)
+        encode = functools.partial(_encode_filed, self.spool.path, settings)
+        results = ordered_map(encode, self.filed, jobs=jobs)
+        with step("writing maps") as progress, contextlib.closing(results):
+            for done, (filed, encoded) in enumerate(zip(self.filed, results, strict=True), start=1):
+                self._count(filed, encoded, vocabulary)
+                progress(done, len(self.filed))
+
+    def _count(self, filed: _Filed, encoded: Encoded, vocabulary: Vocabulary) -> None:
+        """An image's rows and figures, in the indexes that list it."""
+        self.maps.update(encoded.map_digests)
+        self.decided += encoded.decided
+        self.undecided += encoded.undecided
+        for place, scope in encoded.scopes.items():
+            self.rows[place] += 1
+            self.figures[place].add(scope, filed.line.map_size)
+            row = tables.index_row(filed.line, scope, vocabulary.categories)
+            self.growing.add(f"{self.prefixes[place]}{names.INDEX}", row)
 
     def _write(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)
         self.digests[name] = digest(data)
 
-    def _write_tables(self, encoded: Sequence[Encoded], vocabulary: Vocabulary) -> tables.Figures:
-        """All tables of all indexes; returns the figures of the root's."""
+    def _write_tables(self, vocabulary: Vocabulary) -> None:
+        """All tables that describe the whole set."""
         annotators = []
         for person, directory in enumerate(self.directories):
-            lines = _lines(self.members, encoded, person)
-            self._write_scope(lines, vocabulary, f"{names.ANNOTATOR_FOLDER}/{directory}/", person)
-            path = names.annotator_file(directory, names.SEGMENTS)
-            self.digests[path] = hash_file(self.folder / path)
             who = self.plan.people[person]
             kind = "model" if who.name in self.plan.models else "person"
-            row = (who.name, who.session, kind, directory, len(lines), self.segments[person])
-            annotators.append(row)
+            counts = (self.rows[person], self.segments[person])
+            annotators.append((who.name, who.session, kind, directory, *counts))
         self._write(names.ANNOTATORS, format_table(names.columns_of(names.ANNOTATORS), annotators))
-        origins = [(m.name, m.source, m.original, m.sha256) for m in self.members]
-        self._write(names.IMAGES, format_table(names.columns_of(names.IMAGES), origins))
-        return self._write_scope(_lines(self.members, encoded, ROOT), vocabulary, "", ROOT)
+        for scope, prefix in self.prefixes.items():
+            for table, data in tables.label_tables(
+                vocabulary, self.figures[scope], self.plan.synonyms, root=scope == ROOT
+            ).items():
+                self._write(f"{prefix}{table}", data)
+        self.digests |= self.growing.finish()
 
-    def _write_scope(
-        self,
-        lines: Sequence[tuple[tables.IndexLine, Scope]],
-        vocabulary: Vocabulary,
-        prefix: str,
-        scope: int,
-    ) -> tables.Figures:
-        figures = tables.Figures()
-        for line, counts in lines:
-            figures.add(counts, line.map_size)
-        self._write(f"{prefix}{names.INDEX}", tables.index_table(lines, vocabulary.categories))
-        for table, data in tables.label_tables(
-            vocabulary, figures, self.plan.synonyms, root=scope == ROOT
-        ).items():
-            self._write(f"{prefix}{table}", data)
-        return figures
-
-
-def _lines(
-    members: Sequence[Member], encoded: Sequence[Encoded], scope: int
-) -> list[tuple[tables.IndexLine, Scope]]:
-    """The rows of one index: exactly the images its person worked on."""
-    lines = []
-    for member, one in zip(members, encoded, strict=True):
-        if scope not in one.scopes:
-            continue
-        line = tables.IndexLine(member.name, member.split, member.size, member.layers.painted.size)
-        lines.append((line, one.scopes[scope]))
-    return lines
+    def _manifest(self, vocabulary: Vocabulary) -> Manifest:
+        return Manifest(
+            generator=f"conceptset {__version__}",
+            sources=list(self.plan.entries),
+            settings=dict(self.plan.settings),
+            counts=SetCounts(
+                images=len(self.filed),
+                labels=len(vocabulary.names),
+                categories=len(vocabulary.categories),
+                annotators=len(self.plan.people),
+                segments=sum(self.segments.values()),
+                undecided=self.undecided / self.decided if self.decided else 0.0,
+                left_out=dict(sorted(self.plan.left_out.items())),
+            ),
+            digests=Digests(
+                tables=dict(sorted(self.digests.items())),
+                maps=digest_of_files(self.maps),
+                photographs=digest_of_files(self.photographs),
+            ),
+        )
 
 
 def _remove_empty_folders(root: Path) -> None:

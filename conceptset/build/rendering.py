@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conceptset.build.drawings import Drawn, unpack_drawings
 from conceptset.build.fitting import Fitting, fit_to, half
-from conceptset.build.gather import Drawn, GatheredImage
+from conceptset.build.gather import GatheredImage
 from conceptset.build.members import Labels, Layers
 from conceptset.build.options import BuildOptions
 from conceptset.build.painting import BadShape, Shape, fill_shapes, paint, shape_code
 from conceptset.errors import SourceError
 from conceptset.geometry import BoolArray
 from conceptset.io.images import decode_rgb, encode_photograph
+from conceptset.io.spool import read_extents
 from conceptset.io.tables import digest
 
 _PILLOW_FORMAT = {"jpg": "JPEG", "png": "PNG"}
@@ -41,9 +43,17 @@ class RenderTask:
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
-    """What all images share; sent to the workers."""
+    """What all images share; sent to the workers.
+
+    Attributes:
+        folder: images/ of the set being written.
+        spool: Where the drawings lie.
+        options: See `BuildOptions`.
+        identifiers: Concept to the positive integer that is painted.
+    """
 
     folder: Path
+    spool: Path
     options: BuildOptions
     identifiers: Mapping[str, int]
 
@@ -58,7 +68,7 @@ class Rendered:
         size: (height, width) of the stored photograph.
         photograph: SHA-256 of the stored photograph.
         segments: Lines of segments.jsonl, by person.
-        n_segments: Segments by person, tags included.
+        n_segments: Segments by person, tags included, what was interpolated not.
         bad: Regions that could not be filled.
     """
 
@@ -87,12 +97,14 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     maps: dict[tuple[int, str, int], Labels] = {}
     ignores: dict[tuple[int, str], BoolArray] = {}
     tags: set[tuple[int, str, int]] = set()
-    for person, drawings in zip(task.people, image.drawings.values(), strict=True):
+    for person, blocks in zip(task.people, image.drawings.values(), strict=True):
+        packed = read_extents(settings.spool, [block.extent for block in blocks])
+        drawings = unpack_drawings(packed)
         shapes, bad = fill_shapes(drawings, image.size)
         result.bad += bad
         lines = _segment_lines(task.name, image.size, drawings, shapes)
-        result.segments[person] = "".join(lines).encode()
-        result.n_segments[person] = len(lines)
+        result.segments[person] = "".join(lines.values()).encode()
+        result.n_segments[person] = sum(not drawings[order].interpolated for order in lines)
         canvases, ignored = paint(shapes, image.size, settings.identifiers, options.overlap)
         for (category, plane), canvas in sorted(canvases.items()):
             maps[person, category, plane] = fitting.labels(canvas)
@@ -130,14 +142,14 @@ def _photograph(image: GatheredImage, options: BuildOptions, fitting: Fitting) -
 
 def _segment_lines(
     name: str, size: tuple[int, int], drawings: Sequence[Drawn], shapes: Sequence[Shape]
-) -> list[str]:
-    """The lines of segments.jsonl, in drawing order; keys as `SegmentRow` has them."""
+) -> dict[int, str]:
+    """The lines of segments.jsonl by drawing order; keys as `SegmentRow` has them."""
     codes = {shape.order: shape_code(shape) for shape in shapes}
-    lines = []
+    lines = {}
     for order, drawn in enumerate(drawings):
         if drawn.kind != "tag" and order not in codes:
             continue
-        row = {
+        row: dict[str, object] = {
             "image": name,
             "order": order,
             "kind": drawn.kind,
@@ -149,5 +161,7 @@ def _segment_lines(
             "part_of": drawn.part_of,
             "source": {"file": drawn.origin.file, "pointer": drawn.origin.pointer},
         }
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        if drawn.interpolated:
+            row["interpolated"] = True
+        lines[order] = json.dumps(row, ensure_ascii=False) + "\n"
     return lines

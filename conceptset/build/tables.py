@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from conceptset.build.encoding import Scope
 from conceptset.build.vocabulary import Coverage, Vocabulary
-from conceptset.io.tables import fixed, format_table
+from conceptset.io.tables import fixed, format_rows, format_table
 from conceptset.layout import names
 
 
@@ -54,19 +54,15 @@ class Figures:
         return float(self._coverage[key]) if key in self._coverage else 0.0
 
 
-def index_table(lines: Sequence[tuple[IndexLine, Scope]], categories: Sequence[str]) -> bytes:
-    """index.csv; lines are sorted by image already."""
-    rows = [
-        (
-            line.image,
-            line.split,
-            *line.image_size,
-            *line.map_size,
-            *(scope.cells.get(category, "") for category in categories),
-        )
-        for line, scope in lines
-    ]
-    return format_table((*names.FIXED_COLUMNS, *categories), rows)
+def index_header(categories: Sequence[str]) -> bytes:
+    """The first line of an index.csv."""
+    return format_rows([(*names.FIXED_COLUMNS, *categories)])
+
+
+def index_row(line: IndexLine, scope: Scope, categories: Sequence[str]) -> bytes:
+    """An image's line of an index.csv."""
+    cells = (scope.cells.get(category, "") for category in categories)
+    return format_rows([(line.image, line.split, *line.image_size, *line.map_size, *cells)])
 
 
 def label_tables(

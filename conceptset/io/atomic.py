@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conceptset.errors import OutputError, UsageError
+from conceptset.errors import OutputError, SourceError, UsageError
 
 _POSIX = os.name == "posix"
 
@@ -108,6 +108,7 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         UsageError: The target exists and `overwrite` is not set.
         OutputError: It cannot be written (rights, a full disk).
+        SourceError: A file elsewhere could not be read while it was filled.
     """
     check_target(target, overwrite=overwrite)
     if target.name in ("", ".."):  # `.` and `..` have no name to put a partial one beside
@@ -125,6 +126,10 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         aside = _take_place(partial, target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if not _is_ours(error.filename, target):
+            raise SourceError(
+                f"cannot be read ({error.strerror or error})", path=error.filename
+            ) from error
         raise OutputError(
             f"cannot be written ({error.strerror or error})",
             path=error.filename or target,
@@ -141,6 +146,17 @@ def new_directory(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         ) from error
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_ours(name: object, target: Path) -> bool:
+    """Whether an error is about what is written; one that names no file is."""
+    if not isinstance(name, str):
+        return True
+    try:
+        first = Path(name).absolute().relative_to(target.parent.absolute()).parts[:1]
+    except ValueError:
+        return False
+    return first in ((), (target.name,)) or first[0].startswith(f"{target.name}.partial-")
 
 
 def _take_place(partial: Path, target: Path) -> Path | None:

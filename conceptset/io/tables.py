@@ -111,10 +111,14 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> byt
     >>> format_table(["a", "b"], [[1, "x,y"], [0.5, ""]])
     b'a,b\n1,"x,y"\n0.5,\n'
     """
+    return format_rows([header]) + format_rows(rows)
+
+
+def format_rows(rows: Iterable[Sequence[object]]) -> bytes:
+    """The same without a header, for a table that grows."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(header)
     for row in rows:
         # Python leaves a carriage return bare where it is no part of the line's end
         bare = any(isinstance(cell, str) and "\r" in cell for cell in row)

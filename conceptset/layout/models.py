@@ -82,7 +82,7 @@ class AnnotatorRow(Row):
     kind: Literal["person", "model"]
     directory: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     images: Count = Field(description="Images worked on, also those left empty.")
-    segments: Count
+    segments: Count = Field(description="Lines of segments.jsonl that are not interpolated.")
 
 
 class Place(Row):
@@ -105,6 +105,11 @@ class SegmentRow(Row):
     counts: str | None = Field(description="COCO compressed RLE at source size; null for a tag.")
     part_of: int | None = Field(default=None, description="`order` of the whole.")
     source: Place
+    interpolated: bool = Field(
+        default=False,
+        description="The tool computed it between two frames that somebody drew; in no count of "
+        "segments.",
+    )
 
 
 class SourceEntry(Row):

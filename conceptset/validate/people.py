@@ -94,7 +94,10 @@ class SegmentFault:
 
 @dataclass(slots=True)
 class SegmentFacts:
-    """One segments.jsonl; `images` has the first line that names each image."""
+    """One segments.jsonl; `images` has the first line that names each image.
+
+    `count` is of the lines that somebody drew, not of what a tool interpolated between them.
+    """
 
     path: str
     fault: Fault | None = None
@@ -115,8 +118,8 @@ def load_segments(folder: str, root: Path) -> SegmentFacts:
     wholes: list[tuple[int, str, int]] = []
     try:
         for line, text in _lines(path):
-            facts.count += 1
             row = _row(facts, line, text)
+            facts.count += row is None or not row.interpolated
             if row is None:
                 continue
             facts.images.setdefault(row.image, line)

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from conceptset.build import BuildOptions, build_set
+from conceptset.build.drawings import Block, Drawn, pack_drawings
 from conceptset.build.encoding import EncodeSettings, EncodeTask, encode_image
-from conceptset.build.gather import Drawn, GatheredImage
+from conceptset.build.gather import GatheredImage
 from conceptset.build.options import parse_size
 from conceptset.build.rendering import RenderSettings, RenderTask, render_image
 from conceptset.build.vocabulary import Usage, number_concepts
@@ -23,6 +24,7 @@ from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.geometry import Rings, box_ring
 from conceptset.io.catalogue import ImageCatalogue
 from conceptset.io.images import read_codes
+from conceptset.io.spool import Spool
 from conceptset.io.tables import format_table, read_table
 from conceptset.layout.reading import open_concept_set
 from conceptset.records import Origin, Person
@@ -208,7 +210,12 @@ def encoded(world, tmp_path, drawings):
     world.photograph("a.png")
     photograph = ImageCatalogue(world.root / "images").find("a.png")
     people = {Person(name): list(own) for name, own in drawings.items()}
-    image = GatheredImage(photograph, "stored", SIZE, "0" * 64, people)
+    with Spool(tmp_path / "drawings") as spool:
+        blocks = {
+            person: [Block(spool.append(pack_drawings(own)), len(own))]
+            for person, own in people.items()
+        }
+    image = GatheredImage(photograph, "stored", SIZE, "0" * 64, blocks)
     identifiers = {
         name: place
         for place, name in enumerate(sorted({d.concept for own in people.values() for d in own}), 1)
@@ -216,7 +223,7 @@ def encoded(world, tmp_path, drawings):
     for folder in ("s", *(f"annotators/{p.name}/s" for p in people), "consensus/s"):
         (tmp_path / folder).mkdir(parents=True)
     rendered = render_image(
-        RenderSettings(tmp_path, same_size(), identifiers),
+        RenderSettings(tmp_path, spool.path, same_size(), identifiers),
         RenderTask(image, "s/a.jpg", tuple(range(len(people)))),
     )
     usage = Usage()

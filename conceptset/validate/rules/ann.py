@@ -158,7 +158,7 @@ def segment_count(context: Context) -> Iterator[Mark]:
 
     Lines were lost or added, and figures per segment are divided by the wrong number.
 
-    Write the number of lines of segments.jsonl, or restore the file.
+    Write the number of lines of segments.jsonl that are not interpolated, or restore the file.
     """
     for line in context.annotators:
         facts = context.segments.get(line.directory)

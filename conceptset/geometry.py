@@ -287,16 +287,20 @@ def rle_from_window(mask: BoolArray, corner: tuple[int, int], size: tuple[int, i
     [1, 1, 2]
     """
     check_size(size)
-    whole = np.zeros(size, dtype=bool)
     (top, left), (height, width) = corner, mask.shape
-    rows = slice(max(0, top), max(0, min(size[0], top + height)))
-    columns = slice(max(0, left), max(0, min(size[1], left + width)))
-    if rows.start < rows.stop and columns.start < columns.stop:
-        whole[rows, columns] = mask[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
-        return Rle(size, mask_to_counts(whole, (rows, columns)))
-    return Rle(size, np.array([whole.size], dtype=np.int64))
+    rows = slice(max(0, -top), max(0, min(height, size[0] - top)))
+    columns = slice(max(0, -left), max(0, min(width, size[1] - left)))
+    part, total = mask[rows, columns].T, size[0] * size[1]
+    if part.size == 0:
+        return Rle(size, np.array([total]))
+    height = part.shape[1]
+    gap = int(height < size[0])  # ends each run with its column, unless the window is as high
+    flat = np.zeros(1 + part.shape[0] * (height + gap) + 1, dtype=bool)
+    flat[1:-1].reshape(-1, height + gap)[:, :height] = part
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), height + gap)
+    changes = (max(0, left) + column) * size[0] + max(0, top) + row
+    counts: IntArray = np.diff(changes, prepend=0, append=total)
+    return Rle(size, counts if counts[-1] else counts[:-1])
 
 
 def encode_counts(counts: IntArray) -> str:

@@ -7,6 +7,7 @@ under the entry point group `conceptset.formats`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,7 +16,16 @@ from conceptset.errors import SourceError, UsageError
 from conceptset.formats.base import Candidate, Detection, Format
 
 GROUP = "conceptset.formats"
-_BUILT_IN = {"coco": "conceptset.formats.coco:FORMAT"}
+_BUILT_IN = {
+    "ade20k": "conceptset.formats.ade20k:FORMAT",
+    "binary-masks": "conceptset.formats.masks:BINARY_MASKS",
+    "coco": "conceptset.formats.coco:FORMAT",
+    "darwin": "conceptset.formats.darwin:FORMAT",
+    "image-folders": "conceptset.formats.masks:IMAGE_FOLDERS",
+    "labelme": "conceptset.formats.labelme:FORMAT",
+    "labelme-xml": "conceptset.formats.labelme_xml:FORMAT",
+    "masks": "conceptset.formats.masks:MASKS",
+}
 
 
 @cache
@@ -58,7 +68,7 @@ def format_named(name: str) -> Format:
         ) from None
 
 
-def detect(path: Path) -> list[Detection]:
+def detect(path: Path) -> tuple[Detection, ...]:
     """What every format says about a file or directory, matches first.
 
     Raises:
@@ -66,6 +76,11 @@ def detect(path: Path) -> list[Detection]:
     """
     if not path.exists():
         raise SourceError("does not exist", path=path)
+    return ask(path, formats().values())
+
+
+def ask(path: Path, readers: Iterable[Format]) -> tuple[Detection, ...]:
+    """What some formats say about a file or directory, matches first; it is looked at once."""
     candidate = Candidate(path)
-    found = [format_.detect(candidate) for format_ in formats().values()]
-    return sorted(found, key=lambda one: (not one.matches, not one.on_request, one.format))
+    found = [reader.detect(candidate) for reader in readers]
+    return tuple(sorted(found, key=lambda one: (not one.matches, not one.on_request, one.format)))

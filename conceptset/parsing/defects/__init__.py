@@ -10,12 +10,30 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from conceptset.findings import Finding, Problems
-from conceptset.parsing.defects import entries, photographs, shapes
+from conceptset.parsing.defects import (
+    ade20k,
+    darwin,
+    embedded,
+    entries,
+    labelme_xml,
+    mask_folders,
+    photographs,
+    shapes,
+)
 from conceptset.parsing.defects.defect import Defect
 
 __all__ = ["DEFECTS", "Defect", "Spot"]
 
-_TABLE = (*photographs.DEFECTS, *entries.DEFECTS, *shapes.DEFECTS)
+_TABLE = (
+    *photographs.DEFECTS,
+    *entries.DEFECTS,
+    *shapes.DEFECTS,
+    *ade20k.DEFECTS,
+    *labelme_xml.DEFECTS,
+    *mask_folders.DEFECTS,
+    *darwin.DEFECTS,
+    *embedded.DEFECTS,
+)
 DEFECTS = MappingProxyType(
     {defect.code: defect for defect in sorted(_TABLE, key=lambda defect: defect.code)}
 )

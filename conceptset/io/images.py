@@ -218,6 +218,17 @@ def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:
         raise ImageError(f"has mode {image.mode}; RGB, grey or palette was expected", path=path)
 
 
+def read_palette(path: Path) -> IntArray:
+    """The colours of a PNG's palette, (n, 3) int64 of R, G, B; (0, 3) where it has none.
+
+    Raises:
+        ImageError: Not a PNG, or broken.
+    """
+    with _opened(path, name=path, formats=("PNG",)) as image:
+        palette = image.getpalette() if image.mode == "P" else None
+        return np.array(palette or [], dtype=np.int64).reshape(-1, 3)
+
+
 def read_grey(path: Path, *, alpha: bool, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The grey values of a mask image, or its opacity, (height, width) uint8.
 

@@ -5,10 +5,13 @@ Every reader yields `ImageRecord`; nothing behind the readers knows a file forma
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from conceptset.geometry import Geometry
+
+_SESSION = re.compile(r"(.*\S.*)#([2-9]|[1-9][0-9])", re.DOTALL)
 
 
 class Person(NamedTuple):
@@ -16,6 +19,16 @@ class Person(NamedTuple):
 
     name: str
     session: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Person:
+        """Whom a text names: `NAME`, or `NAME#2` to `NAME#99` for a later session.
+
+        >>> Person.parse("ada#2"), Person.parse(" ada "), Person.parse("ada#1").session
+        (Person(name='ada', session=2), Person(name='ada', session=1), 1)
+        """
+        match = _SESSION.fullmatch(text.strip())
+        return cls(text.strip()) if match is None else cls(match[1].strip(), int(match[2]))
 
     def __str__(self) -> str:
         return self.name if self.session == 1 else f"{self.name}#{self.session}"

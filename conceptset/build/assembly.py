@@ -14,7 +14,7 @@ from conceptset.build.naming import source_slugs, stems
 from conceptset.build.options import BuildOptions
 from conceptset.build.publishing import Plan, Step, make_folders, publish, silent
 from conceptset.build.rendering import Rendered, RenderSettings, RenderTask, render_image
-from conceptset.build.sources import find_sources, passed_over
+from conceptset.build.sources import Opened, open_sources
 from conceptset.build.splitting import draw_split, identity_of
 from conceptset.build.summary import BuildReport
 from conceptset.errors import SourceError
@@ -36,7 +36,7 @@ def build_set(
     """Build a concept set from annotation files.
 
     Args:
-        sources: Files or directories of annotations.
+        sources: Files, directories or archives of annotations.
         out: The directory to write; it appears when everything is in it.
         options: See `BuildOptions`.
         step: Opens a progress display for a named step; it is told (done, total).
@@ -53,30 +53,31 @@ def build_set(
     checks.check_replaceable(out)
     checks.check_method(options.consensus)
     taxonomy = checks.load_taxonomy(options.taxonomy)
-    with new_directory(out, overwrite=options.overwrite) as folder:
-        return _build(sources, out, folder, options, taxonomy=taxonomy, step=step)
+    with new_directory(out, overwrite=options.overwrite) as folder, contextlib.ExitStack() as stack:
+        with step("unpacking") as progress:
+            opening = open_sources(
+                sources,
+                format_name=options.format,
+                images=options.images,
+                near=scratch_of(folder),
+                progress=progress,
+            )
+            opened = stack.enter_context(opening)
+        for source in opened.sources:
+            checks.check_inputs_outlast(out, (source.given, source.path, source.catalogue.root))
+        return _build(opened, folder, options, taxonomy=taxonomy, step=step)
 
 
 def _build(
-    sources: Sequence[Path],
-    out: Path,
-    folder: Path,
-    options: BuildOptions,
-    *,
-    taxonomy: Taxonomy,
-    step: Step,
+    opened: Opened, folder: Path, options: BuildOptions, *, taxonomy: Taxonomy, step: Step
 ) -> BuildReport:
     """The build in the directory that becomes `out`."""
     problems = Problems(options.on_error)
-    found = find_sources(sources, format_name=options.format, images=options.images)
-    for source in found:
-        checks.check_inputs_outlast(out, (source.path, source.catalogue.root))
     with step("reading") as progress, Spool(scratch_of(folder) / "drawings") as spool:
         gathered = gather(
-            found, options, taxonomy, problems=problems, spool=spool, progress=progress
+            opened.sources, options, taxonomy, problems=problems, spool=spool, progress=progress
         )
-    if unread := passed_over(sources, found):
-        gathered.left_out["files of no known format ('conceptset detect FILE' says why)"] = unread
+    gathered.left_out.update(opened.left_out)
     people = _people(gathered, options)
     jobs = options.jobs if len(gathered.images) >= _SMALL else 1
     slugs = source_slugs(gathered.images)
@@ -91,6 +92,7 @@ def _build(
         skipped=problems.skipped,
         dropped=published.dropped,
         undetectable=published.undetectable,
+        notes=gathered.notes,
     )
 
 
@@ -176,7 +178,7 @@ class _Painter:
         categories = sorted(self.gathered.categories)
         rows = []
         for image, stem in zip(images, stems(images, categories), strict=True):
-            source = slugs[image.photograph.root.resolve()]
+            source = slugs[image.photograph.collection]
             name = names.photograph(source, stem, self.settings.options.image_format)
             task = RenderTask(image, name, tuple(self.people[p] for p in image.drawings))
             rows.append((source, stem, task))

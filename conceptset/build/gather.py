@@ -11,7 +11,8 @@ from pathlib import Path
 
 from conceptset.build.drawings import Block, Drawn, DrawnKind, pack_drawings
 from conceptset.build.options import BuildOptions
-from conceptset.build.sources import AnnotatorTable, Source
+from conceptset.build.people import Aliases, AnnotatorTable
+from conceptset.build.sources import Source
 from conceptset.errors import ImageError, UsageError
 from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
@@ -63,6 +64,7 @@ class Gathered:
         left_out: What did not enter, by reason.
         names: Drawn names of each concept.
         categories: Those that anything drawn enters.
+        notes: Options that met nothing, to be told.
     """
 
     images: list[GatheredImage]
@@ -70,6 +72,7 @@ class Gathered:
     left_out: Counter[str]
     names: dict[str, set[str]]
     categories: set[str]
+    notes: tuple[str, ...] = ()
 
 
 def gather(
@@ -91,11 +94,15 @@ def gather(
     gatherer = _Gatherer(options, taxonomy, problems, spool)
     entries = []
     for source in sources:
-        context = ReadContext(source.catalogue, problems, source.label)
-        fallback = table.name_of(source) or options.annotator
+        context = ReadContext(
+            source.catalogue, problems, source.label, beside=source.beside, jobs=options.jobs
+        )
+        fallback = table.person_of(source.called)
+        if fallback is None and options.annotator is not None:
+            fallback = Person.parse(options.annotator)
         images = regions = 0
         for record in source.format.read(source.path, context):
-            gatherer.add(source, record, Person(fallback) if fallback is not None else None)
+            gatherer.add(source, record, fallback)
             images += 1
             regions += len(record.regions)
             progress(images, 0)
@@ -110,7 +117,8 @@ def gather(
         )
     spool.flush()
     joined = gatherer.joined(options.jobs)
-    return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories)
+    notes = (*table.notes(), *gatherer.aliases.notes())
+    return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories, notes)
 
 
 class _Gatherer:
@@ -123,6 +131,7 @@ class _Gatherer:
         self.taxonomy = taxonomy
         self.problems = problems
         self.spool = spool
+        self.aliases = Aliases(options.aliases)
         self.left_out: Counter[str] = Counter()
         self.names: dict[str, set[str]] = {}
         self.categories: set[str] = set()
@@ -130,7 +139,7 @@ class _Gatherer:
 
     def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
         photograph = source.catalogue.find(record.image)
-        key = (source.catalogue.home, photograph.key)
+        key = (photograph.collection, photograph.key)
         image = self._images.setdefault(
             key, GatheredImage(photograph, record.frame, record.size, "")
         )
@@ -143,10 +152,10 @@ class _Gatherer:
             )
             return
         silent = fallback or record.file_person or Person("")
-        people = [self._renamed(region.person or silent) for region in record.regions]
-        workers = [self._renamed(worker) for worker in record.workers]
+        people = [self.aliases.person(region.person or silent) for region in record.regions]
+        workers = [self.aliases.person(worker) for worker in record.workers]
         if not people and not workers and fallback is not None:
-            workers = [self._renamed(fallback)]
+            workers = [self.aliases.person(fallback)]
         for person in dict.fromkeys([*workers, *people]):
             image.drawings.setdefault(person, [])
         for person in dict.fromkeys(people):
@@ -155,9 +164,6 @@ class _Gatherer:
             if drawings:
                 extent = self.spool.append(pack_drawings(drawings))
                 image.drawings[person].append(Block(extent, len(drawings)))
-
-    def _renamed(self, person: Person) -> Person:
-        return Person(self.options.aliases.get(person.name, person.name), person.session)
 
     def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> Iterator[Drawn]:
         """What enters the set of one person's regions in one record."""
@@ -217,7 +223,7 @@ class _Gatherer:
             else:
                 self._join(first, image)
             by_digest.setdefault(digest, first)
-            by_path.setdefault(image.photograph.key, (image.photograph.root, first))
+            by_path.setdefault(image.photograph.key, (image.photograph.collection, first))
         return result
 
     def _same_path(
@@ -229,7 +235,7 @@ class _Gatherer:
         if self.options.match == "path":
             return other
         raise UsageError(
-            f"{image.photograph.key} lies in {root} and in {image.photograph.root} "
+            f"{image.photograph.key} lies in {root} and in {image.photograph.collection} "
             "with different bytes",
             hint="--match path takes them as one image (equal sizes needed), --match bytes as two.",
         )
@@ -242,7 +248,7 @@ class _Gatherer:
                 path=image.photograph.path,
                 hint="Annotators must have seen the image in one size and turned one way.",
             )
-        if first.photograph.root.resolve() == image.photograph.root.resolve():
+        if first.photograph.collection == image.photograph.collection:
             Spot(self.problems, image.photograph.key).report(
                 "SRC033", f"has the same bytes as {first.photograph.key}; they are one image."
             )

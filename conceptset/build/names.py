@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from conceptset.build.sources import find_sources
+from conceptset.build.sources import Opened, open_sources
 from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
 from conceptset.io.tables import format_table
+from conceptset.records import Region
 from conceptset.taxonomy import COLUMNS, Form, Taxonomy
 
 
@@ -26,20 +27,26 @@ def name_table(
     """
     drawn: Counter[tuple[str, str]] = Counter()
     plain = Taxonomy()
-    for source in find_sources(sources, format_name=format_name, images=images):
-        context = ReadContext(source.catalogue, Problems("skip"), source.label)
-        for record in source.format.read(source.path, context):
-            for region in record.regions:
-                if region.kind in ("mark", "deleted"):
-                    continue
-                form: Form = "tag" if region.kind == "tag" else "region"
-                if region.kind != "tag" and region.part_of is not None:
-                    form = "part"
-                meaning = plain.meaning(region.name, form, region.category)
-                if meaning is not None:
-                    drawn[region.name, meaning.category] += 1
+    with open_sources(sources, format_name=format_name, images=images) as opened:
+        for region in _regions(opened):
+            form: Form = "tag" if region.kind == "tag" else "region"
+            if region.kind != "tag" and region.part_of is not None:
+                form = "part"
+            meaning = plain.meaning(region.name, form, region.category)
+            if meaning is not None:
+                drawn[region.name, meaning.category] += 1
     rows = [
         (name, " ".join(name.split()), category, "", count)
         for (name, category), count in sorted(drawn.items(), key=lambda item: (-item[1], item[0]))
     ]
     return format_table((*COLUMNS, "drawn"), rows)
+
+
+def _regions(opened: Opened) -> Iterator[Region]:
+    """Everything that has a name and could enter a set."""
+    for source in opened.sources:
+        context = ReadContext(
+            source.catalogue, Problems("skip"), source.label, beside=source.beside
+        )
+        for record in source.format.read(source.path, context):
+            yield from (one for one in record.regions if one.kind not in ("mark", "deleted"))

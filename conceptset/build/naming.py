@@ -14,7 +14,7 @@ from conceptset.layout import names
 def source_slugs(images: Sequence[GatheredImage]) -> dict[Path, str]:
     """A slug for each image root, after its folder's name."""
     roots = sorted(
-        {image.photograph.root.resolve() for image in images},
+        {image.photograph.collection for image in images},
         key=lambda root: (root.name, root.as_posix()),
     )
     taken = names.RESERVED_SOURCES
@@ -32,7 +32,7 @@ def stems(images: Sequence[GatheredImage], categories: Sequence[str]) -> list[st
     owners: dict[Path, set[str]] = {}  # stems that would have a taken name among their maps'
     result = []
     for image in images:
-        root = image.photograph.root
+        root = image.photograph.collection
         used, blocked = taken.setdefault(root, set()), owners.setdefault(root, set())
         base = stem = _stem(image.photograph.key)
         number = 1

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptset.errors import SourceError, UnsafeError, UsageError
-from conceptset.formats import detect, format_named
-from conceptset.formats.base import Candidate, Detection, Format
-from conceptset.io.catalogue import ImageCatalogue, guess_root
-from conceptset.io.tables import read_table
-from conceptset.layout.names import MANIFEST
-from conceptset.parsing.values import quoted
+from conceptset.build.people import Called
+from conceptset.build.roots import Place, Roots
+from conceptset.build.survey import Survey, survey
+from conceptset.errors import SourceError, UsageError
+from conceptset.formats import format_named, formats
+from conceptset.formats.base import Detection, Format
+from conceptset.io.archives import archive_stem, is_archive
+from conceptset.io.catalogue import ImageCatalogue
+from conceptset.io.workspace import Workspace, open_workspace
 
-_SAMPLE = 200
+Progress = Callable[[int, int], None]
+
+_REASONS = 3  # formats whose reasons a message gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,189 +28,232 @@ class Source:
     """One annotation file or directory that will be read.
 
     Attributes:
-        path: Where it lies.
+        path: Where it lies; out of an archive, a place that is gone after the build.
         label: What messages and origins call it: relative to what the user named.
         format: Its reader.
         catalogue: Its photographs.
+        beside: Its folder below the root of these, see `ReadContext`.
+        called: Its names, as far as they can say who drew it.
+        given: The SOURCE argument it belongs to.
     """
 
     path: Path
     label: str
     format: Format
     catalogue: ImageCatalogue
+    beside: str = ""
+    called: Called = Called("", "", ())
+    given: Path = Path()
 
 
-def find_sources(
-    paths: Sequence[Path], *, format_name: str | None, images: Path | None
-) -> list[Source]:
-    """The annotation files that the arguments name.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the SOURCE arguments came to.
 
-    A directory is read as a whole if a format takes it so, else every file in it that some format
-    takes, sorted by path.
+    Attributes:
+        sources: What is read, in the order of the arguments, then by path.
+        left_out: Files that are not read, by reason.
+    """
+
+    sources: tuple[Source, ...]
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One SOURCE argument, looked at.
+
+    Attributes:
+        given: The argument.
+        title: What messages call it.
+        path: What is read: the argument itself, or what an archive was unpacked to.
+        survey: What the formats say.
+    """
+
+    given: Path
+    title: str
+    path: Path
+    survey: Survey
+
+
+@contextmanager
+def open_sources(
+    given: Sequence[Path],
+    *,
+    format_name: str | None = None,
+    images: Path | None = None,
+    near: Path | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Iterator[Opened]:
+    """The annotation files that the arguments name, as long as the block lasts.
+
+    Archives are unpacked into a directory that is removed when the block ends, however it ends;
+    errors that leave the block name the archive and never that directory.
+
+    Args:
+        given: Files, directories, archives.
+        format_name: `--format`.
+        images: `--images`, the image root of all.
+        near: Where the directory is made; the system's own for temporary files if None.
+        progress: Told (done, total) members of an archive that is unpacked.
 
     Raises:
-        SourceError: One does not exist or no format takes it; every format's reason is given.
-        UsageError: Several formats take it, or the photographs cannot be found.
+        SourceError: One does not exist, cannot be unpacked, or no format takes it; every format's
+            reason is given. Or its photographs cannot be found.
+        UsageError: Several formats take one, or something is named twice.
+        OutputError: There is no room to unpack.
     """
-    catalogues: dict[Path, ImageCatalogue] = {}
+    with open_workspace(near) as workspace:
+        groups = list(look_at(given, workspace, format_name=format_name, progress=progress))
+        for group in groups:
+            if not group.survey.found:
+                raise _unreadable(group, format_name)
+        roots = Roots(images, workspace)
+        sources = _assigned(groups, roots)
+        _refuse_twice(sources)
+        yield Opened(tuple(sources), _left_out(groups))
+
+
+def look_at(
+    given: Sequence[Path],
+    workspace: Workspace,
+    *,
+    format_name: str | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Iterator[Group]:
+    """Each SOURCE argument, unpacked if it is an archive, and what the formats say.
+
+    Raises:
+        SourceError: One does not exist or cannot be unpacked.
+        UsageError: Something is named twice, no format has the name, or several take one file.
+    """
+    readers = list(formats().values()) if format_name is None else [format_named(format_name)]
+    for path in given:
+        if not path.exists():
+            raise SourceError("does not exist", path=path)
+    resolved = [path.resolve() for path in given]
+    for place, path in enumerate(resolved):
+        if path in resolved[:place]:
+            raise UsageError("is named twice among the sources", path=given[place])
+    for path, title in zip(given, _titles(given), strict=True):
+        inside = workspace.unpack(path, progress) if is_archive(path) else path
+        found = survey(inside, readers, forced=format_name is not None)
+        yield Group(path, title, inside, found)
+
+
+def _titles(given: Sequence[Path]) -> list[str]:
+    """What messages call each argument: its last name, with as many folders as tell it apart."""
+    parts = [Path(os.path.abspath(path)).parts for path in given]  # noqa: PTH100 - keeps links
+    titles = []
+    for own in parts:
+        others = [other for other in parts if other != own]
+        length = 1
+        while length < len(own) - 1 and any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        titles.append("/".join(own[-length:]).lstrip("/") or "root")
+    return titles
+
+
+def _assigned(groups: Sequence[Group], roots: Roots) -> list[Source]:
+    """The sources of all groups, each with its photographs."""
+    chosen = [roots.choose(_place(group), _files(group)) for group in groups]
     sources: list[Source] = []
-    for path in paths:
-        for file, reader in _readable(path, format_name):
-            label = path.name if file == path else f"{path.name}/{file.relative_to(path)}"
-            root = images or _image_root(file, reader, below=path if path.is_dir() else None)
-            key = root.resolve()
-            catalogue = catalogues.setdefault(key, ImageCatalogue(root))
-            sources.append(Source(file, label.replace(os.sep, "/"), reader, catalogue))
-    seen: set[Path] = set()
-    for source in sources:
-        if source.path.resolve() in seen:
-            raise UsageError("is named twice among the sources", path=source.path)
-        seen.add(source.path.resolve())
+    for group, own in zip(groups, chosen, strict=True):
+        place, files = _place(group), _files(group)
+        final = roots.rescue(place, files) if own is None else own
+        for (path, reader), root in zip(files, final, strict=True):
+            inside = "" if path == group.path else path.relative_to(group.path).as_posix()
+            sources.append(
+                Source(
+                    path=path,
+                    label=f"{group.title}/{inside}" if inside else group.title,
+                    format=reader,
+                    catalogue=roots.catalogue(root),
+                    beside=place.beside(path, root),
+                    called=_called(group, path, inside),
+                    given=group.given,
+                )
+            )
     return sources
 
 
-def _readable(path: Path, format_name: str | None) -> list[tuple[Path, Format]]:
-    if not path.exists():
-        raise SourceError("does not exist", path=path)
-    if format_name is not None:
-        reader = format_named(format_name)
-        if not path.is_dir() or reader.detect(Candidate(path)).matches:
-            return [(path, reader)]
-        found = [(file, reader) for file in _files(path) if reader.detect(Candidate(file)).matches]
-        if not found:
-            raise SourceError(f"holds no {reader.title} annotations", path=path)
-        return found
-    reader_of_path = _choose(path, detect(path))
-    if reader_of_path is not None:
-        return [(path, reader_of_path)]
-    if not path.is_dir():
-        reasons = "; ".join(f"{d.format}: {', '.join(d.reasons)}" for d in detect(path))
-        raise SourceError(
-            f"is of no known annotation format ({reasons})",
-            path=path,
+def _files(group: Group) -> list[tuple[Path, Format]]:
+    return [(found.path, format_named(found.detection.format)) for found in group.survey.found]
+
+
+def _place(group: Group) -> Place:
+    return Place(group.path, group.given.parent)
+
+
+def _called(group: Group, path: Path, inside: str) -> Called:
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
+    is_only = len(group.survey.found) == 1
+    if group.path != group.given and is_only:
+        stem = archive_stem(group.given)
+    else:
+        stem = absolute.name if path.is_dir() else path.stem
+    folder = absolute.name if path.is_dir() else absolute.parent.name
+    label = f"{group.title}/{inside}" if inside else group.title
+    keys = (label, inside, absolute.name, stem, path.stem)
+    return Called(stem, folder, tuple(dict.fromkeys(key for key in keys if key)))
+
+
+def _refuse_twice(sources: Sequence[Source]) -> None:
+    seen: set[Path] = set()
+    for source in sources:
+        key = source.path.resolve()
+        if key in seen:
+            raise UsageError("is named twice among the sources", path=source.path)
+        seen.add(key)
+
+
+def _left_out(groups: Sequence[Group]) -> dict[str, int]:
+    """What lies in the named directories and looks as if it wanted to be read.
+
+    A file cut short, say, would otherwise cost an annotator without a word.
+    """
+    others = sum(group.survey.others for group in groups)
+    archives = sum(len(group.survey.archives) for group in groups)
+    reasons = {
+        "files of no known format ('conceptset detect FILE' says why)": others,
+        "archives inside other sources (name them as sources)": archives,
+    }
+    return {reason: number for reason, number in reasons.items() if number}
+
+
+def _unreadable(group: Group, format_name: str | None) -> SourceError:
+    """Why nothing of a SOURCE is read."""
+    found = group.survey
+    if not group.path.is_dir():
+        return SourceError(
+            f"is of no known annotation format ({_reasons(found.whole)})",
+            path=group.path,
             hint="'conceptset detect' says more; --format NAME chooses a reader.",
         )
-    chosen = [(file, _choose(file, detect(file))) for file in _files(path)]
-    found = [(file, reader) for file, reader in chosen if reader is not None]
-    if not found:
-        raise SourceError(
-            f"none of its {len(chosen)} files is of a known annotation format",
-            path=path,
-            hint="'conceptset detect FILE' says what is missing.",
+    title = "" if format_name is None else f"{format_named(format_name).title} "
+    if found.archives and not found.examples:
+        return SourceError(
+            f"holds archives, such as {found.archives[0].name}, and no {title}annotations",
+            path=group.path,
+            hint="Archives in a directory are not opened; name them as sources.",
         )
-    return found
-
-
-def passed_over(paths: Sequence[Path], found: Sequence[Source]) -> int:
-    """How many files in the named directories look like annotations and were not taken.
-
-    One that is cut short would otherwise cost an annotator without a word.
-    """
-    taken = {source.path for source in found}
-    folders = [path for path in paths if path.is_dir() and path not in taken]
-    return sum(
-        file not in taken and file.suffix.lower() != ".csv"
-        for folder in folders
-        for file in _files(folder)
+    if found.examples:
+        file, said = found.examples[0]
+        name = file.relative_to(group.path).as_posix()
+        return SourceError(
+            f"holds no {title}annotations in a known format; {name}: {_reasons(said)}",
+            path=group.path,
+            hint="'conceptset detect' says more.",
+        )
+    return SourceError(
+        f"holds no {title}annotations in a known format ({_reasons(found.whole)})",
+        path=group.path,
+        hint="'conceptset detect' says more.",
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    """What could be annotations below a folder, sorted; not what a concept set consists of."""
-    found = []
-    for directory, folders, files in os.walk(folder):
-        if MANIFEST in files:
-            folders.clear()
-            continue
-        suffixes = (".json", ".xml", ".csv", ".jsonl")
-        found += [Path(directory, name) for name in files if name.lower().endswith(suffixes)]
-    return sorted(found)
-
-
-def _choose(path: Path, detections: list[Detection]) -> Format | None:
-    matches = [detection.format for detection in detections if detection.matches]
-    if len(matches) > 1:
-        raise UsageError(
-            f"could be {' or '.join(matches)}", path=path, hint="Choose with --format NAME."
-        )
-    return format_named(matches[0]) if matches else None
-
-
-def _image_root(file: Path, reader: Format, *, below: Path | None) -> Path:
-    """The folder that the names in the annotations are relative to."""
-    names = list(reader.image_names(file))
-    sample = names[:: max(1, len(names) // _SAMPLE)]
-    home = file.parent
-    parents = [home, home.parent] + ([below] if below is not None else [])
-    candidates = [
-        candidate
-        for folder in parents
-        for candidate in (folder / "images", folder / "Images", folder)
-    ]
-    candidates.append(home.parent.parent / "Images")  # LabelMe has Annotations/FOLDER/ beside it
-    part = file.stem.rpartition("_")[2]
-    candidates += [folder / "images" / part for folder in parents]
-    root = guess_root(sample, candidates)
-    if root is not None:
-        return root
-    for candidate in candidates:
-        if candidate.is_dir() and sample:
-            catalogue = ImageCatalogue(candidate)
-            if any(_is_there(catalogue, name) for name in sample):
-                return candidate
-    raise SourceError(
-        f"names {len(names)} images, such as {quoted(sample[0])}; none of them was found"
-        if sample
-        else "names no image",
-        path=file,
-        hint="Give the folder of the photographs with --images DIR.",
-    )
-
-
-def _is_there(catalogue: ImageCatalogue, name: str) -> bool:
-    try:
-        return isinstance(catalogue.locate(name), str)
-    except UnsafeError:  # the reader reports it, image by image
-        return False
-
-
-class AnnotatorTable:
-    """Who drew the files that do not say: `--annotator-from file | folder | CSV`."""
-
-    def __init__(self, rule: str | None) -> None:
-        self._rule = rule
-        self._table: dict[str, str] = {}
-        if rule in (None, "file", "folder"):
-            return
-        path = Path(str(rule))
-        if not path.is_file():
-            raise UsageError(
-                f"--annotator-from is {rule!r}; file, folder or a CSV (file,annotator) was expected"
-            )
-        table = read_table(path)
-        if not {"file", "annotator"} <= set(table.header):
-            raise UsageError("needs the columns file,annotator", path=path, pointer="line 1")
-        for line, record in table.records():
-            name = record["annotator"].strip()
-            if self._table.setdefault(record["file"].strip(), name) != name:
-                raise UsageError(
-                    f"names two annotators for {record['file']!r}",
-                    path=path,
-                    pointer=f"line {line}",
-                )
-
-    def name_of(self, source: Source) -> str | None:
-        """The annotator of a file by the rule, None where the rule is silent."""
-        if self._rule is None:
-            return None
-        if self._rule == "file":
-            return source.path.stem
-        if self._rule == "folder":
-            return Path(os.path.abspath(source.path)).parent.name  # noqa: PTH100 - keeps links
-        for key in (source.label, source.path.name, source.path.stem):
-            if key in self._table:
-                return self._table[key]
-        raise UsageError(
-            f"--annotator-from {Path(self._rule).name} has no row for {source.label}",
-            hint="Its column file holds the path below the source, or the file's name.",
-        )
+def _reasons(said: Sequence[Detection]) -> str:
+    """What the formats missed, of those that looked deepest."""
+    deepest = sorted(said, key=lambda one: -len(one.reasons))[:_REASONS]
+    text = "; ".join(f"{one.format}: {', '.join(one.reasons)}" for one in deepest)
+    return text + ("; ..." if len(said) > _REASONS else "")

@@ -25,6 +25,7 @@ class BuildReport:
         dropped: Concepts below the limits.
         undetectable: (concept, share of pixels) that no unit can reach IoU .04 on at the default
             quantile, by falling share.
+        notes: Options that met nothing: an alias of nobody, a row for no file.
     """
 
     manifest: Manifest
@@ -32,6 +33,7 @@ class BuildReport:
     skipped: int
     dropped: Sequence[str]
     undetectable: Sequence[tuple[str, float]]
+    notes: Sequence[str] = ()
 
 
 def undetectable(vocabulary: Vocabulary, figures: Figures) -> list[tuple[str, float]]:

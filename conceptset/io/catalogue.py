@@ -25,12 +25,15 @@ class Photograph:
         root: The image root.
         header: What the file says of itself.
         stored: Where its bytes lie, if not below the root: it came inside an annotation file.
+        collection: What makes two roots the same, and sorts them: the root without links, or
+            where it stands in an archive.
     """
 
     key: str
     root: Path
     header: ImageHeader
-    stored: Path | None = None
+    stored: Path | None
+    collection: Path
 
     @property
     def path(self) -> Path:
@@ -56,15 +59,19 @@ class ImageCatalogue:
         root: The folder of the photographs.
         workspace: Where photographs that come inside annotation files are put; without it there
             is no place for them.
+        collection: See `Photograph`; the root without links unless told.
     """
 
-    def __init__(self, root: Path, workspace: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, workspace: Path | None = None, *, collection: Path | None = None
+    ) -> None:
         if not root.is_dir():
             raise UsageError(
                 "is no directory of images", path=root, hint="Give the folder with --images DIR."
             )
         self.root = root
-        self.home = root.resolve()  # what makes two roots the same
+        self.home = root.resolve()
+        self.collection = self.home if collection is None else collection
         self._workspace = workspace
         self._adopted: dict[str, Photograph] = {}
         self._headers: dict[str, Photograph] = {}
@@ -112,7 +119,8 @@ class ImageCatalogue:
                 return self.adopt(f"{path.with_suffix('')}-embedded{path.suffix}", data)
         known = self._adopted.get(key)
         if known is None:
-            self._adopted[key] = Photograph(key, self.root, header, self._keep(key, digest, data))
+            stored = self._keep(key, digest, data)
+            self._adopted[key] = Photograph(key, self.root, header, stored, self.collection)
         elif known.path.stem != digest:
             raise ImageError("two different images of this name are embedded", path=name)
         return self._adopted[key]
@@ -187,7 +195,8 @@ class ImageCatalogue:
                 hint="Name the image with its folder, or give a narrower --images DIR.",
             )
         if key not in self._headers:
-            self._headers[key] = Photograph(key, self.root, read_header(self.root / key))
+            header = read_header(self.root / key)
+            self._headers[key] = Photograph(key, self.root, header, None, self.collection)
         return self._headers[key]
 
 

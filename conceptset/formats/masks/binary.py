@@ -27,7 +27,7 @@ from conceptset.formats.masks.arranging import Matcher
 from conceptset.formats.masks.indexed import FEW, place_mask, report_without_mask, spot_of
 from conceptset.formats.masks.listing import (
     Picture,
-    common_photo_folder,
+    below_images,
     folder_kind,
     image_files,
     photographs_around,
@@ -83,8 +83,7 @@ def binary_names(path: Path) -> list[str]:
     photographs = [one.name for one in pictures if matcher.owner(one) is None]
     if len(photographs) == len(names):  # no mask among them: they are the masks
         photographs = photographs_around(path.absolute()) or photographs
-    top = common_photo_folder(photographs)
-    return [name.removeprefix(f"{top}/") if top else name for name in photographs]
+    return below_images(photographs)
 
 
 def read_binary_masks(path: Path, context: ReadContext) -> Iterator[ImageRecord]:

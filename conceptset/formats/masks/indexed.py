@@ -13,7 +13,7 @@ from conceptset.formats.masks.arranging import Arrangement, Matcher, arrange, cl
 from conceptset.formats.masks.class_lists import IGNORE, ClassList, key_text
 from conceptset.formats.masks.listing import (
     Picture,
-    common_photo_folder,
+    below_images,
     folder_kind,
     image_files,
     photographs_around,
@@ -50,8 +50,7 @@ def index_names(path: Path) -> list[str]:
     """The photographs of a folder of index masks, below their own folder if they have one."""
     arrangement = arrange(path, image_files(path))
     if arrangement.photographs:
-        top = common_photo_folder(arrangement.photographs)
-        return [name.removeprefix(f"{top}/") if top else name for name in arrangement.photographs]
+        return below_images(arrangement.photographs)
     return photographs_around(path.absolute()) or [f"{mask.stem}.jpg" for mask in arrangement.masks]
 
 

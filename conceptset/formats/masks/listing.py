@@ -22,6 +22,7 @@ MASK_FOLDERS = (
 )
 OBJECT_FOLDER = "segmentationobject"
 PHOTO_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos", "photographs")
+_ROOTS = ("images", "jpegimages")  # below these, names in annotations usually begin
 _PICTURES = re.compile(r"(visualization|visualisation|_vis|_viz|_colou?r)$")
 MAX_FILES = 5_000_000
 JPEGS = (".jpg", ".jpeg")
@@ -123,15 +124,16 @@ def is_mask_folder(path: Path) -> bool:
     return path.name.lower() in MASK_FOLDERS
 
 
-def common_photo_folder(names: Iterable[str]) -> str:
-    """The first folder of all photographs if it is called so, else nothing.
+def below_images(names: Iterable[str]) -> list[str]:
+    """The names relative to their images/ or JPEGImages/ if all lie there, else as they are.
 
-    >>> common_photo_folder(["images/a.jpg", "images/x/b.jpg"]), common_photo_folder(["a.jpg"])
-    ('images', '')
+    >>> below_images(["images/a.jpg", "images/x/b.jpg"]), below_images(["images/a.jpg", "b.jpg"])
+    (['a.jpg', 'x/b.jpg'], ['images/a.jpg', 'b.jpg'])
     """
-    tops = {name.partition("/")[0] if "/" in name else "" for name in names}
+    listed = list(names)
+    tops = {name.partition("/")[0] if "/" in name else "" for name in listed}
     top = tops.pop() if len(tops) == 1 else ""
-    return top if top.lower() in PHOTO_FOLDERS else ""
+    return [name.partition("/")[2] for name in listed] if top.lower() in _ROOTS else listed
 
 
 def photographs_around(path: Path) -> list[str]:

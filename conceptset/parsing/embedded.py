@@ -10,6 +10,7 @@ import numpy as np
 from conceptset.errors import ImageError, UnsafeError
 from conceptset.geometry import BoolArray
 from conceptset.io.images import decode_stored, read_header
+from conceptset.io.png import check_rows
 from conceptset.parsing.values import described
 
 MAX_ENCODED = 128 << 20  # characters: 96 MiB of image
@@ -84,6 +85,7 @@ def flags_from(data: bytes, largest: tuple[int, int]) -> BoolArray:
                 f"has {header.size[0]} x {header.size[1]} pixels (height x width), its image "
                 f"{largest[0]} x {largest[1]}"
             )
+        check_rows(data, name="embedded mask")
         pixels = decode_stored(name, data=data)[1]
     except (ImageError, UnsafeError) as error:
         raise ValueError(error.message) from error

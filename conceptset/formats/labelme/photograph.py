@@ -11,6 +11,7 @@ from conceptset.formats.labelme.document import Document
 from conceptset.io.catalogue import ImageCatalogue, NotFound
 from conceptset.io.images import SUFFIXES
 from conceptset.io.paths import relative_name
+from conceptset.io.png import check_rows
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.embedded import bytes_from, suffix_of
 from conceptset.parsing.photographs import Placed, frame_of, place_photograph
@@ -134,6 +135,7 @@ def _place_embedded(document: Document, context: ReadContext, spot: Spot) -> Pla
         return None
     try:
         key = relative_name(_key(document, context.beside, data))
+        check_rows(data, name=key)
         photograph = context.catalogue.adopt(key, data)
     except (ImageError, UnsafeError) as error:
         here.report("SRC052", f"the embedded image cannot be used: {error.message}.")

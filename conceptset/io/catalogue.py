@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -74,6 +74,7 @@ class ImageCatalogue:
         self.collection = self.home if collection is None else collection
         self._workspace = workspace
         self._adopted: dict[str, Photograph] = {}
+        self._adopted_bytes: dict[tuple[str, str], Photograph] = {}  # by last name and digest
         self._headers: dict[str, Photograph] = {}
         self._by_name: dict[str, list[str]] | None = None
 
@@ -89,13 +90,18 @@ class ImageCatalogue:
             self._by_name = table
         return self._by_name
 
+    def by_last_name(self) -> Mapping[str, Sequence[str]]:
+        """Keys of all photographs below the root by their last component, in NFC."""
+        return self._names()
+
     def adopt(self, name: str, data: bytes) -> Photograph:
         """Take in a photograph that came inside an annotation file.
 
         If the very same bytes lie below the root where `locate` finds the name, that file is the
         photograph. If other bytes lie there under this very name, that file keeps its key, and the
-        embedded one gets a key with `-embedded` before the ending. Only its key leads to it, see
-        `find`: what a name means never depends on who was read first.
+        embedded one gets a key with `-embedded` before the ending. The same image in the files of
+        several people, each with a folder of their own, is the one that was taken in first. Only
+        its key leads to it, see `find`: what a name means never depends on who was read first.
 
         Args:
             name: What the annotations call it; its key.
@@ -117,13 +123,14 @@ class ImageCatalogue:
             if found == key:
                 path = PurePosixPath(key)
                 return self.adopt(f"{path.with_suffix('')}-embedded{path.suffix}", data)
-        known = self._adopted.get(key)
-        if known is None:
+        same = (PurePosixPath(key).name, digest)
+        if same not in self._adopted_bytes:
+            if key in self._adopted:
+                raise ImageError("two different images of this name are embedded", path=name)
             stored = self._keep(key, digest, data)
             self._adopted[key] = Photograph(key, self.root, header, stored, self.collection)
-        elif known.path.stem != digest:
-            raise ImageError("two different images of this name are embedded", path=name)
-        return self._adopted[key]
+            self._adopted_bytes[same] = self._adopted[key]
+        return self._adopted_bytes[same]
 
     def _keep(self, name: str, digest: str, data: bytes) -> Path:
         """Where the bytes of an embedded photograph lie from now on."""

@@ -80,6 +80,13 @@ def test_names_do_not_lead_to_adopted_photographs(catalogue):
     assert catalogue.locate("a.png", "sub") is NotFound.MISSING
 
 
+def test_one_image_in_the_files_of_several_people(catalogue):
+    first = catalogue.adopt("ada/a.png", png(1))
+    assert catalogue.adopt("bob/a.png", png(1)) is first
+    assert catalogue.adopt("cid/a.png", png(2)).key == "cid/a.png"
+    assert catalogue.adopt("bob/b.png", png(1)).key == "bob/b.png"
+
+
 def test_two_images_of_one_name_are_refused(catalogue):
     first = catalogue.adopt("a.png", png(1))
     with pytest.raises(ImageError, match="two different images"):

@@ -140,7 +140,7 @@ def _place_embedded(document: Document, context: ReadContext, spot: Spot) -> Pla
     except (ImageError, UnsafeError) as error:
         here.report("SRC052", f"the embedded image cannot be used: {error.message}.")
         return None
-    if photograph.stored is not None and photograph.key != key:
+    if photograph.key != key and context.catalogue.locate(key) == key:
         here.report(
             "SRC053",
             f"the embedded image has other bytes than the file {quoted(key)}; it is taken, as "

@@ -81,6 +81,8 @@ def label_tables(
     members = _members(vocabulary, figures, root=root)
     rows = []
     for number, concept in enumerate(vocabulary.names, start=1):
+        if not concept:
+            continue
         places = [
             f"{category}({figures.frequency[number, category]})"
             for category in vocabulary.categories

@@ -35,7 +35,7 @@ class Vocabulary:
     """The concepts of the set.
 
     Attributes:
-        names: Concept by number - 1.
+        names: Concept by number - 1; empty where a foreign layout leaves a number out.
         numbers: (identifiers,) int32, the number of each provisional identifier; 0 if it is left
             out.
         categories: All categories that anyone uses, in Broden's order.

@@ -16,7 +16,7 @@ FLOORS = {
         ("io",),
         ("parsing",),
         ("formats", "raster", "layout", "present"),
-        ("build", "validate", "consistency", "browse", "export"),
+        ("build", "validate", "repair", "merge", "consistency", "browse", "export"),
         ("api",),
         ("cli", "__main__"),
     ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conceptset.build.drawings import Block, Drawn, DrawnKind, pack_drawings
@@ -160,14 +160,15 @@ class _Gatherer:
             image.drawings.setdefault(person, [])
         for person in dict.fromkeys(people):
             own = [place for place, owner in enumerate(people) if owner == person]
-            drawings = list(self._drawn(record.regions, own))
+            drawings = self._drawn(record.regions, own)
             if drawings:
                 extent = self.spool.append(pack_drawings(drawings))
                 image.drawings[person].append(Block(extent, len(drawings)))
 
-    def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> Iterator[Drawn]:
+    def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> list[Drawn]:
         """What enters the set of one person's regions in one record."""
         places: dict[int, int] = {}
+        entered: list[tuple[int | None, Drawn]] = []
         for place in own:
             region = regions[place]
             reason = self._reason_to_leave_out(region)
@@ -183,7 +184,7 @@ class _Gatherer:
             places[place] = len(places)
             self.names.setdefault(meaning.concept, set()).add(region.name)
             self.categories.add(meaning.category)
-            yield Drawn(
+            drawn = Drawn(
                 meaning.concept,
                 meaning.category,
                 region.name,
@@ -191,10 +192,15 @@ class _Gatherer:
                 region.geometry,
                 max(0, depth - 1),
                 region.z_order,
-                None if region.part_of is None else places.get(region.part_of),
+                None,
                 region.origin,
                 region.interpolated,
             )
+            entered.append((region.part_of, drawn))
+        return [  # a whole can be drawn after its part
+            drawn if whole is None else replace(drawn, part_of=places.get(whole))
+            for whole, drawn in entered
+        ]
 
     def _reason_to_leave_out(self, region: Region) -> str | None:
         if region.kind == "box" and not self.options.boxes:

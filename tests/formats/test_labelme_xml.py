@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from conceptset.build import BuildOptions, build_set
 from conceptset.errors import AnnotationError, UnsafeError
 from conceptset.formats.base import Candidate
 from conceptset.formats.labelme_xml import FORMAT
@@ -357,6 +359,18 @@ def test_the_whole_is_found_where_objects_were_left_out(read):
     record, findings = read(text)
     assert [region.part_of for region in record.regions] == [None, 0, None]
     assert codes(findings) == ["SRC016"]
+
+
+def test_a_set_keeps_the_whole_that_was_drawn_after_its_part(world):
+    lock = thing("lock", polygon((2, 2), (4, 2), (4, 4)), id=0, of="1")
+    path = world / "Annotations/street/a.xml"
+    path.write_text(document(lock, thing(id=1), thing("wall", id=2)))
+    build_set([path], world / "set", BuildOptions())
+    text = (world / "set/annotators/ann/segments.jsonl").read_text()
+    lines = {line["name"]: line for line in map(json.loads, text.splitlines())}
+    assert lines["lock"]["part_of"] == lines["door"]["order"]
+    assert (lines["lock"]["category"], lines["door"]["category"]) == ("part", "object")
+    assert lines["door"]["part_of"] is lines["wall"]["part_of"] is None
 
 
 @pytest.mark.parametrize("step", [1, -1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -167,11 +168,15 @@ class _Reader:
         if scan.objects_failure is not None:
             spot.report("SRC026", f"its mask of objects {scan.objects_failure}.")
         regions = []
+        unnamed: Counter[int] = Counter()
         for found in scan.found:
-            name = self._name(found, spot)
+            name = self.classes.names.get(found.key)
             if name is not None:
                 origin = Origin(spot.file, _pointer(found))
                 regions.append(Region(name, "region", found.geometry, None, origin))
+            elif found.key not in self.classes.names:
+                unnamed[found.key] += found.pixels
+        self._report_unnamed(unnamed, spot)
         return ImageRecord(
             image=pair.placed.key,
             size=pair.placed.size,
@@ -181,23 +186,18 @@ class _Reader:
             origin=Origin(spot.file, ""),
         )
 
-    def _name(self, found: Found, spot: Spot) -> str | None:
-        """The class of some pixels; None where they belong to none, or after a report."""
-        names = self.classes.names
-        if found.key in names:
-            return names[found.key]
-        if found.key == 0:
-            return None
-        if found.key == (VOID_COLOUR if self.classes.is_colours else IGNORE):
-            self._ignored += found.pixels
-            self._ignored_masks += 1
-            return None
-        spot.report(
-            "SRC071",
-            f"{found.pixels} pixels have {key_text(self.classes, found.key)}, which "
-            f"{quoted(self.classes.path.name)} does not list.",
-        )
-        return None
+    def _report_unnamed(self, unnamed: Counter[int], spot: Spot) -> None:
+        """Report codes that the list lacks; 0 means unlabelled, another one ignored by custom."""
+        for key, pixels in sorted(unnamed.items()):
+            if key == (VOID_COLOUR if self.classes.is_colours else IGNORE):
+                self._ignored += pixels
+                self._ignored_masks += 1
+            elif key:
+                spot.report(
+                    "SRC071",
+                    f"{pixels} pixels have {key_text(self.classes, key)}, which "
+                    f"{quoted(self.classes.path.name)} does not list.",
+                )
 
     def report_ignored(self) -> None:
         """Say how many pixels were left out because their code says so by custom."""

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from conceptset.build import checks
+from conceptset.build import checks, colors
 from conceptset.build.gather import Gathered, gather
 from conceptset.build.members import Layers, Member
 from conceptset.build.naming import source_slugs, stems
@@ -106,6 +106,8 @@ def _people(gathered: Gathered, options: BuildOptions) -> tuple[Person, ...]:
     people = tuple(sorted({person for image in gathered.images for person in image.drawings}))
     checks.check_voter(options.consensus, people)
     checks.check_models(options.model_annotators, people)
+    if options.colors:
+        checks.check_colors(gathered.names, gathered.categories)
     checks.check_sequences(
         options.split_by, ((image.photograph.key, image.sha256) for image in gathered.images)
     )
@@ -124,11 +126,14 @@ def _plan(
         known = map(concept_name, (*drawn, *taxonomy.synonyms(concept)))
         return sorted({*known} - {concept, ""})
 
+    added = colors.CONCEPTS if options.colors else ()
     return Plan(
         people=people,
         models=frozenset(options.model_annotators),
         sources=sources,
-        identifiers={name: place for place, name in enumerate(sorted(gathered.names), start=1)},
+        identifiers={
+            name: place for place, name in enumerate(sorted({*gathered.names, *added}), start=1)
+        },
         synonyms=synonyms,
         consensus=options.consensus,
         min_frequency=options.min_frequency,
@@ -175,7 +180,8 @@ class _Painter:
     def _rows(self, slugs: dict[Path, str]) -> list[tuple[str, str, RenderTask]]:
         """(source, stem, task) of every image, sorted by its name in the set."""
         images = self.gathered.images
-        categories = sorted(self.gathered.categories)
+        added = {colors.CATEGORY} if self.settings.options.colors else set()
+        categories = sorted({*self.gathered.categories, *added})
         rows = []
         for image, stem in zip(images, stems(images, categories), strict=True):
             source = slugs[image.photograph.collection]

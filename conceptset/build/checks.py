@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from conceptset.build.colors import CATEGORY, CONCEPTS
 from conceptset.build.splitting import identity_of
 from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.io.tables import read_table
@@ -62,6 +63,27 @@ def check_models(models: Iterable[str], people: Iterable[Person]) -> None:
             raise UsageError(
                 f"--model-annotator is {name!r}, an annotator was expected", hint=_listed(known)
             )
+
+
+def check_colors(concepts: Iterable[str], categories: Iterable[str]) -> None:
+    """Refuse --colors where the annotations have what it would add.
+
+    One name is one number, and a map of everybody's cannot be somebody's drawing as well.
+
+    Args:
+        concepts: Those of the annotations.
+        categories: The same.
+    """
+    hint = "Build without --colors, or move the name elsewhere with --taxonomy."
+    if CATEGORY in categories:
+        raise UsageError(
+            f"--colors adds the category {CATEGORY}, which the annotations have already", hint=hint
+        )
+    taken = sorted(set(concepts) & set(CONCEPTS))
+    if taken:
+        raise UsageError(
+            f"--colors adds the concept {taken[0]}, which the annotations have already", hint=hint
+        )
 
 
 def _listed(people: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptset.build.consensus import majority, majority_tags
-from conceptset.build.members import Painted
+from conceptset.build.members import EVERYBODY, Painted
 from conceptset.build.vocabulary import Vocabulary
 from conceptset.geometry import BoolArray
 from conceptset.io.images import encode_flags, encode_label_map
@@ -94,6 +94,7 @@ def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
     painted = task.painted
     alone = len(settings.people) == 1
     numbered = _numbered(painted, settings.vocabulary)
+    shared = numbered.pop(EVERYBODY)
     ignores = {
         key: flags
         for key, flags in zip(painted.ignore_keys, painted.open_ignores(), strict=True)
@@ -112,12 +113,13 @@ def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
         _write(result, settings.folder, name, encode_flags(flags))
     if not alone:
         _write_consensus(result, settings, task, numbered, ignores)
+    _write_shared(result, settings, task, shared)
     return result
 
 
 def _numbered(painted: Painted, vocabulary: Vocabulary) -> dict[int, Planes]:
     """Every person's maps with label numbers, in categories that the set has."""
-    result: dict[int, Planes] = {person: {} for person in painted.people}
+    result: dict[int, Planes] = {person: {} for person in (*painted.people, EVERYBODY)}
     stack: NDArray[np.int32] = vocabulary.numbers[painted.open_maps()]
     for (person, category, plane), labels in zip(painted.keys, stack, strict=True):
         if category in vocabulary.categories:
@@ -228,6 +230,22 @@ def _write_consensus(
         for category in settings.vocabulary.categories
     }
     result.scopes[ROOT] = _write_scope(result, settings, task, planes, tags, None)
+
+
+def _write_shared(
+    result: Encoded, settings: EncodeSettings, task: EncodeTask, planes: Planes
+) -> None:
+    """The maps that no person drew: written once, named by every index, put to no vote."""
+    for (category, _), labels in sorted(planes.items()):
+        counts = np.bincount(labels.ravel())
+        pixels = {(n, category): int(counts[n]) for n in np.flatnonzero(counts).tolist() if n}
+        if not pixels:
+            continue
+        name = names.label_map(task.source, task.stem, category)
+        _write(result, settings.folder, name, encode_label_map(labels))
+        for scope in result.scopes.values():
+            scope.cells[category] = name
+            scope.pixels |= pixels
 
 
 def _voters(people: Sequence[int], settings: EncodeSettings) -> list[int]:

@@ -20,6 +20,8 @@ from conceptset.io.spool import pack, unpack
 
 Labels = NDArray[np.int32]
 
+EVERYBODY = -1  # whose maps are computed from the photograph: every index has the same ones
+
 
 @dataclass(frozen=True, slots=True)
 class Painted:
@@ -27,7 +29,7 @@ class Painted:
 
     Attributes:
         size: (height, width) of the maps.
-        keys: (person, category, plane) of each map.
+        keys: (person, category, plane) of each map; the person may be `EVERYBODY`.
         maps: zlib of the (len(keys), height, width) int32 maps of identifiers; 0 is unlabelled.
         ignore_keys: (person, category) of each ignore mask.
         ignores: zlib of the packed (len(ignore_keys), height, width) masks.
@@ -104,7 +106,8 @@ class Layers:
         Args:
             size: (height, width) of all maps.
             maps: (height, width) identifiers by (person, category, plane); planes run from 0, the
-                first holds whatever has only one place in the category.
+                first holds whatever has only one place in the category. The maps of `EVERYBODY`
+                have a category of their own, one plane, and concepts that no one else has.
             ignores: (height, width) True where the person abstains, by (person, category).
             tags: (person, category, identifier) of whole-image statements.
             people: Index of everybody who worked on the image, also who drew nothing.

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from conceptset.build.colors import METHOD
 from conceptset.errors import UsageError
 from conceptset.findings import OnError
 
@@ -46,6 +47,7 @@ class BuildOptions(BaseModel):
     min_coverage: float = Field(default=0.0, ge=0)
     on_error: OnError = "raise"
     boxes: bool = False
+    colors: bool = False
     model_annotators: tuple[str, ...] = ()
     jobs: int = Field(default=1, ge=1)
     overwrite: bool = False
@@ -59,6 +61,7 @@ class BuildOptions(BaseModel):
             value = settings[key]
             if isinstance(value, str):
                 settings[key] = Path(value).name
+        settings["colors"] = METHOD if self.colors else None
         settings["split"] = ",".join(f"{name}={share}" for name, share in self.split.items())
         return settings
 

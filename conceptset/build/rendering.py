@@ -11,10 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from conceptset.build import colors
 from conceptset.build.drawings import Drawn, unpack_drawings
 from conceptset.build.fitting import Fitting, fit_to, half
 from conceptset.build.gather import GatheredImage
-from conceptset.build.members import Labels, Layers
+from conceptset.build.members import EVERYBODY, Labels, Layers
 from conceptset.build.options import BuildOptions
 from conceptset.build.painting import BadShape, Shape, fill_shapes, paint, shape_code
 from conceptset.errors import SourceError
@@ -95,6 +99,10 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     size = options.segmentation_size or half(result.size)
     fitting = fit_to(image.size, size, options.fit)
     maps: dict[tuple[int, str, int], Labels] = {}
+    if options.colors:
+        maps[EVERYBODY, colors.CATEGORY, 0] = _color_map(
+            task.name, data, fitting, settings.identifiers
+        )
     ignores: dict[tuple[int, str], BoolArray] = {}
     tags: set[tuple[int, str, int]] = set()
     for person, blocks in zip(task.people, image.drawings.values(), strict=True):
@@ -138,6 +146,23 @@ def _photograph(image: GatheredImage, options: BuildOptions, fitting: Fitting) -
     return (
         data if unchanged else encode_photograph(fitting.photograph(picture), options.image_format)
     )
+
+
+def _color_map(name: str, data: bytes, fitting: Fitting, identifiers: Mapping[str, int]) -> Labels:
+    """The colour terms of a photograph as the set stores it; padding is unlabelled.
+
+    The photograph is brought to the map's size first, averaging as Pillow's bilinear filter does,
+    and named then: a term is a judgement, and judgements have no average.
+    """
+    height, width = fitting.size
+    picture = decode_rgb(Path(name), frame="stored", data=data)
+    small = picture.resize((width, height), Image.Resampling.BILINEAR)
+    term = np.array([identifiers[concept] for concept in colors.CONCEPTS], dtype=np.int32)
+    left, top, columns, rows = fitting.place
+    shown = (slice(top, top + rows), slice(left, left + columns))
+    labels = np.zeros(fitting.size, dtype=np.int32)
+    labels[shown] = term[colors.name_colors(np.asarray(small)[shown])]
+    return labels
 
 
 def _segment_lines(

@@ -175,6 +175,9 @@ def build(
     ] = 0.0,
     on_error: OnErrorOption = "raise",
     boxes: Annotated[bool, option("--boxes", help="Boxes without an outline count.")] = False,
+    colors: Annotated[
+        bool, option("--colors", help="Name the colour of every pixel, in the category color.")
+    ] = False,
     model_annotator: ModelAnnotator = None,
     jobs: Annotated[int | None, option("--jobs", metavar="N", help="Processes; all cores.")] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace SET.")] = False,
@@ -209,6 +212,7 @@ def build(
         min_coverage=min_coverage,
         on_error=on_error,
         boxes=boxes,
+        colors=colors,
         model_annotators=tuple(model_annotator or ()),
         jobs=jobs if jobs is not None else usable_cores(),
         overwrite=overwrite,

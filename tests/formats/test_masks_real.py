@@ -176,9 +176,9 @@ def test_two_level_masks_survive_jpeg(shared, read_format, tmp_path, quality, ex
             wrong += int((mask != truth.pop((record.image, region.name))).sum())
     assert truth == {}
     assert [f.code for f in findings] == ["SRC077"]
-    assert findings[0].message.startswith(
-        f"{unclear} of {pixels} pixels ({unclear / pixels:.3%}) of {masks} masks, {masks} of them"
-    )
+    share = f"{unclear} of {pixels} pixels ({100 * unclear / pixels:.2g}%)"
+    assert findings[0].message.startswith(f"{share} are neither dark nor light")
+    assert findings[0].message.endswith(f"in {masks} masks, {masks} of them JPEG.")
     assert wrong <= unclear
     assert (wrong == 0) is exact
 

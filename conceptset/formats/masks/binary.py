@@ -307,10 +307,11 @@ def _report_levels(masks: Sequence[_Mask], context: ReadContext) -> None:
     unclear = sum(mask.scan.unclear for mask in masks)
     if jpegs or unclear:
         pixels = sum(mask.scan.pixels for mask in masks)
+        share = f"{unclear} of {pixels} pixels ({100 * unclear / pixels:.2g}%)"
         spot.report(
             "SRC077",
-            f"{unclear} of {pixels} pixels ({unclear / pixels:.3%}) of {len(masks)} masks, {jpegs} "
-            "of them JPEG, are neither dark nor light (64 to 191).",
+            f"{share} are neither dark nor light (64 to 191), in {len(masks)} masks, "
+            f"{jpegs} of them JPEG.",
         )
     white = sum(2 * mask.scan.light > mask.scan.pixels for mask in masks)
     if 2 * white > len(masks):

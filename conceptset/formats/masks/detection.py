@@ -125,7 +125,7 @@ def detect_folders(candidate: Candidate, name: str) -> Detection:
         name,
         matches=False,
         on_request=True,
-        reasons=(where, "whether their names are labels, only you know"),
+        reasons=(where, f"--format {name} takes these names as labels"),
     )
 
 

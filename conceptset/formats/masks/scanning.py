@@ -6,6 +6,8 @@ a file is a text.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +33,7 @@ COLOURED = 0.01  # share of coloured pixels up to which it counts as grey
 _SPREAD = 32  # largest difference of the channels of a grey pixel; JPEG moves them a little
 VOID_COLOUR = 224 + 256 * 224 + 65_536 * 192  # the edge of an object in VOC's colours
 _GREY = 1 + 256 + 65_536
-_BAND = 1 << 20  # pixels looked at together, which bounds memory
+_BAND = 1 << 20  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def scan_index(task: IndexTask) -> IndexScan:
     """Classes and objects of one index mask."""
     try:
         header, codes = read_index(task.path)
-        values, counts = _histogram(codes)
+        values, counts = _histogram(codes[rows] for rows in _bands(codes.shape))
         keys = _keys(task.path, header, values, by_colour=task.by_colour)
     except ConceptsetError as error:
         return IndexScan(failure=error.message)
@@ -122,36 +124,39 @@ def read_index(path: Path) -> tuple[ImageHeader, NDArray[np.integer]]:
     _, pixels = decode_stored(path)
     if header.mode in INDEX_MODES:
         return header, pixels.astype(np.uint8)
-    codes = pixels[..., 0].astype(np.int32)
-    codes += pixels[..., 1].astype(np.int32) << 8
-    codes += pixels[..., 2].astype(np.int32) << 16
+    codes = np.zeros(header.size, dtype=np.int32)
+    for rows in _bands(header.size):
+        for channel in range(3):
+            codes[rows] += pixels[rows, :, channel].astype(np.int32) << (8 * channel)
     return header, codes
 
 
-def _histogram(codes: NDArray[np.integer]) -> tuple[list[int], list[int]]:
+def _bands(size: tuple[int, ...]) -> Iterator[slice]:
+    """Rows that are looked at together, which bounds memory."""
+    step = max(1, _BAND // size[1])
+    return (slice(start, start + step) for start in range(0, size[0], step))
+
+
+def _histogram(bands: Iterable[NDArray[np.integer]]) -> tuple[list[int], list[int]]:
     """The codes that occur, rising, and how often.
 
     Raises:
         ImageError: More than any class list has.
     """
-    total: dict[int, int] = {}
-    flat = codes.reshape(-1)
-    for start in range(0, flat.size, _BAND):
-        band = flat[start : start + _BAND]
+    total: Counter[int] = Counter()
+    for band in bands:
         if band.dtype == np.uint8:
-            counts = np.bincount(band, minlength=256)
-            values = np.flatnonzero(counts)
-            counts = counts[values]
+            every = np.bincount(band.ravel(), minlength=256)
+            values = np.flatnonzero(every)
+            counts = every[values]
         else:
             values, counts = np.unique(band, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            total[value] = total.get(value, 0) + count
+        total.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         if len(total) > MAX_CODES:
             raise ImageError(
                 f"has more than {MAX_CODES} different codes or colours: it is no mask of classes"
             )
-    values_found = sorted(total)
-    return values_found, [total[value] for value in values_found]
+    return sorted(total), [total[value] for value in sorted(total)]
 
 
 def _keys(path: Path, header: ImageHeader, values: list[int], *, by_colour: bool) -> list[int]:
@@ -194,7 +199,6 @@ def _object_numbers(path: Path, size: tuple[int, ...]) -> NDArray[np.integer]:
         )
     void = VOID_COLOUR if header.mode in COLOUR_MODES else 255
     numbers[numbers == void] = 0
-    _histogram(numbers)
     return numbers
 
 
@@ -213,19 +217,18 @@ def _by_object(classes: _Mask, objects: _Mask, key_of: dict[int, int]) -> tuple[
         key_of: What the class list calls each code.
     """
     (path, codes), (object_path, numbers) = classes, objects
-    joint = codes.astype(np.int64) << 24 | numbers.astype(np.int64)
-    pairs, counts = np.unique(joint, return_counts=True)
-    if len(pairs) > MAX_CODES:
-        raise ImageError(f"has more than {MAX_CODES} pairs of class and object", path=object_path)
     size = (codes.shape[0], codes.shape[1])
-    of_class: dict[int, int] = {}
-    of_object: dict[int, int] = {}
-    listed = [(pair >> 24, pair & 0xFFFFFF) for pair in pairs.tolist()]
-    for (code, number), count in zip(listed, counts.tolist(), strict=True):
-        of_class[code] = of_class.get(code, 0) + count
-        of_object[number] = of_object.get(number, 0) + count
+    pairs, counts = _histogram(
+        codes[rows].astype(np.int64) << 24 | numbers[rows] for rows in _bands(size)
+    )
+    listed = [(pair >> 24, pair & 0xFFFFFF) for pair in pairs]
+    of_class: Counter[int] = Counter()
+    of_object: Counter[int] = Counter()
+    for (code, number), count in zip(listed, counts, strict=True):
+        of_class[code] += count
+        of_object[number] += count
     found = []
-    for (code, number), count in zip(listed, counts.tolist(), strict=True):
+    for (code, number), count in zip(listed, counts, strict=True):
         geometry: CodedMask | Rle
         if count == of_class[code]:
             geometry = CodedMask(path, code, size)
@@ -274,9 +277,8 @@ def scan_grey(path: Path) -> GreyScan:
         header = read_header(path)
         grey = read_grey(path, alpha=False, size=header.size)
         unclear = light = 0
-        flat = grey.reshape(-1)
-        for start in range(0, flat.size, _BAND):
-            counts = np.bincount(flat[start : start + _BAND], minlength=256)
+        for rows in _bands(grey.shape):
+            counts = np.bincount(grey[rows].ravel(), minlength=256)
             unclear += int(counts[DARK:LIGHT].sum())
             light += int(counts[128:].sum())
         is_grey = _is_grey(path, header)
@@ -298,9 +300,8 @@ def _is_grey(path: Path, header: ImageHeader) -> bool:
         palette[: len(given)] = given
         is_coloured = np.ptp(palette, axis=1) > _SPREAD
         return bool(is_coloured[pixels].mean() <= COLOURED)
-    flat = pixels.reshape(-1, pixels.shape[-1])[:, :3]
     coloured = 0
-    for start in range(0, len(flat), _BAND):
-        band = flat[start : start + _BAND]
-        coloured += int((band.max(axis=1) - band.min(axis=1) > _SPREAD).sum())
-    return coloured <= COLOURED * len(flat)
+    for rows in _bands(header.size):
+        band = pixels[rows, :, :3]
+        coloured += int((band.max(axis=2) - band.min(axis=2) > _SPREAD).sum())
+    return coloured <= COLOURED * header.size[0] * header.size[1]

@@ -27,7 +27,7 @@ DEFECTS = (
         _WARNING,
         "code 255 taken as ignored",
         "By custom 255 says that a pixel belongs to no class; the list does not say what it is.",
-        "Add '255 void' to the class list, or its name if it is a class.",
+        "Nothing, if that is so; else list the class with its code, as '255 fog'.",
     ),
     Defect(
         "SRC073",

@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from conceptset.build.colors import METHOD
 from conceptset.errors import UsageError
 from conceptset.findings import OnError
+from conceptset.present import values as present
 
 Fit = Literal["squash", "crop", "pad"]
 Size = tuple[int, int]
-
-_SIZE = re.compile(r"([0-9]{1,5})(?:[xX]([0-9]{1,5}))?")
 
 
 class BuildOptions(BaseModel):
@@ -72,22 +71,12 @@ def parse_size(text: str, option: str) -> Size | None:
     Raises:
         UsageError: Something else, or a side outside 1..16384.
 
-    >>> parse_size("224", "--image-size"), parse_size("120x160", "--image-size")
-    ((224, 224), (120, 160))
+    >>> parse_size("120x160", "--image-size"), parse_size("keep", "--image-size")
+    ((120, 160), None)
     """
-    if text == "keep" and option == "--image-size":
-        return None
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        or_keep = " or keep" if option == "--image-size" else ""
-        raise UsageError(
-            f"{option} is {text!r}, a number of pixels (224) or HxW (240x320){or_keep} was expected"
-        )
-    height = int(match[1])
-    width = int(match[2] or match[1])
-    if not (1 <= height <= 16_384 and 1 <= width <= 16_384):
-        raise UsageError(f"{option} is {text!r}, sides between 1 and 16384 were expected")
-    return height, width
+    if option != "--image-size":
+        return present.parse_size(text, option)
+    return None if text == "keep" else present.parse_size(text, option, also="keep")
 
 
 def parse_split(text: str) -> dict[str, str]:
@@ -119,17 +108,19 @@ def parse_split(text: str) -> dict[str, str]:
 
 
 def parse_aliases(pairs: list[str]) -> dict[str, str]:
-    """Old name to new from `OLD=NEW` each.
+    """Old name to new from `OLD=NEW` each; both may name a session (`ada#2`).
+
+    An empty OLD stands for everybody without a name.
 
     Raises:
-        UsageError: One has no `=`, or a name is renamed twice.
+        UsageError: One has no `=` or no new name, or a name is renamed twice.
 
-    >>> parse_aliases(["ada.l=ada"])
-    {'ada.l': 'ada'}
+    >>> parse_aliases(["ada.l=ada", "bob2=bob#2"])
+    {'ada.l': 'ada', 'bob2': 'bob#2'}
     """
     aliases: dict[str, str] = {}
     for pair in pairs:
         old, sign, new = (piece.strip() for piece in pair.partition("="))
-        if not sign or aliases.setdefault(old, new) != new:
+        if not sign or not new or aliases.setdefault(old, new) != new:
             raise UsageError(f"--alias is {pair!r}, one OLD=NEW per name was expected")
     return aliases

@@ -20,12 +20,16 @@ class Called:
         stem: Its name without the ending; of the only file in an archive, and of a directory that
             is read as a whole, the archive's or directory's own.
         folder: The folder that holds it; of a directory that is read as a whole its own name.
-        keys: What a CSV may call it, most precise first.
+        keys: What a CSV may call it, most precise first: its path, its name, or a folder, source or
+            archive that it is in.
     """
 
     stem: str
     folder: str
     keys: tuple[str, ...]
+
+
+NAMELESS = Called("", "", ())
 
 
 class AnnotatorTable:
@@ -75,7 +79,8 @@ class AnnotatorTable:
         if not known:
             raise UsageError(
                 f"--annotator-from {Path(self._rule).name} has no row for {called.keys[0]}",
-                hint="Its column file holds the path below the source, or the file's name.",
+                hint="Its column file holds the path below the source, the file's name, or a "
+                "folder or source around it.",
             )
         name = self._table[known[0]][0]
         return Person.parse(name) if name else None

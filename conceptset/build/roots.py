@@ -5,7 +5,6 @@ Files that share a root share a catalogue, and their photographs one `<source>` 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,6 +85,7 @@ class Roots:
         self._images = images
         self._workspace = workspace
         self._catalogues: dict[Path, ImageCatalogue] = {}
+        self._spellings: dict[Path, ImageCatalogue] = {}
 
     def catalogue(self, root: Path) -> ImageCatalogue:
         """The catalogue of a root; paths that lead to one directory share it.
@@ -93,11 +93,14 @@ class Roots:
         Raises:
             UsageError: It is no directory.
         """
-        key = root.resolve()
-        if key not in self._catalogues:
-            known = Path(self._workspace.shown(os.fspath(root))).resolve()
-            self._catalogues[key] = ImageCatalogue(root, self._workspace.embedded, collection=known)
-        return self._catalogues[key]
+        if root not in self._spellings:
+            key = root.resolve()
+            if key not in self._catalogues:
+                self._catalogues[key] = ImageCatalogue(
+                    root, self._workspace.embedded, collection=self._workspace.origin(root)
+                )
+            self._spellings[root] = self._catalogues[key]
+        return self._spellings[root]
 
     def choose(self, place: Place, files: Sequence[tuple[Path, Format]]) -> list[Path] | None:
         """The root of each file of one SOURCE.
@@ -107,7 +110,7 @@ class Roots:
         reader reports what is missing.
 
         Returns:
-            None where the files name images and none of them was found.
+            None where the files name images and none of them is in the SOURCE or where it says.
         """
         if self._images is not None:
             return [self._images] * len(files)
@@ -120,18 +123,23 @@ class Roots:
             asked = asked if len(some) == len(files) else _Asked(place, files)
             common = asked.most_common_root
             return [asked.best_root(file) or common for file, _ in files]
-        shared = shared or self._by_last_name(asked.folders, asked.names)
+        inside = [one for one in asked.folders if one.is_relative_to(place.home)]
+        shared = shared or self._by_last_name(inside, asked.names)
         return None if shared is None else [shared] * len(files)
 
-    def rescue(self, place: Place, files: Sequence[tuple[Path, Format]]) -> list[Path]:
-        """A root that another SOURCE has, for files whose photographs were found nowhere.
+    def rescue(
+        self, place: Place, files: Sequence[tuple[Path, Format]], others: Iterable[Path]
+    ) -> list[Path]:
+        """The root of files whose photographs `choose` did not find.
+
+        It is the root of another SOURCE, or one around this one, where the last component of a name
+        leads to a photograph.
 
         Raises:
             SourceError: Their photographs are not there either.
         """
         asked = _Asked(place, files[:_FILES])
-        roots = [catalogue.root for catalogue in self._catalogues.values()]
-        found = self._by_last_name(roots, asked.names)
+        found = self._by_last_name([*others, *asked.folders], asked.names)
         if found is not None:
             return [found] * len(files)
         first, name = asked.first

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptset.build.people import Called
+from conceptset.build.people import NAMELESS, Called
 from conceptset.build.roots import Place, Roots
 from conceptset.build.survey import Survey, survey
 from conceptset.errors import SourceError, UsageError
@@ -17,6 +17,7 @@ from conceptset.formats.base import Detection, Format
 from conceptset.io.archives import archive_stem, is_archive
 from conceptset.io.catalogue import ImageCatalogue
 from conceptset.io.workspace import Workspace, open_workspace
+from conceptset.parsing.values import quoted
 
 Progress = Callable[[int, int], None]
 
@@ -42,7 +43,7 @@ class Source:
     format: Format
     catalogue: ImageCatalogue
     beside: str = ""
-    called: Called = Called("", "", ())
+    called: Called = NAMELESS
     given: Path = Path()
 
 
@@ -110,7 +111,8 @@ def open_sources(
                 raise _unreadable(group, format_name)
         roots = Roots(images, workspace)
         sources = _assigned(groups, roots)
-        _refuse_twice(sources)
+        if len(groups) > 1:
+            _refuse_twice(sources)
         yield Opened(tuple(sources), _left_out(groups))
 
 
@@ -125,7 +127,7 @@ def look_at(
 
     Raises:
         SourceError: One does not exist or cannot be unpacked.
-        UsageError: Something is named twice, no format has the name, or several take one file.
+        UsageError: Something is named twice, or no format has the name.
     """
     readers = list(formats().values()) if format_name is None else [format_named(format_name)]
     for path in given:
@@ -157,44 +159,51 @@ def _titles(given: Sequence[Path]) -> list[str]:
 def _assigned(groups: Sequence[Group], roots: Roots) -> list[Source]:
     """The sources of all groups, each with its photographs."""
     chosen = [roots.choose(_place(group), _files(group)) for group in groups]
+    known = dict.fromkeys(root for own in chosen if own is not None for root in own)
     sources: list[Source] = []
     for group, own in zip(groups, chosen, strict=True):
         place, files = _place(group), _files(group)
-        final = roots.rescue(place, files) if own is None else own
+        final = roots.rescue(place, files, known) if own is None else own
         for (path, reader), root in zip(files, final, strict=True):
-            inside = "" if path == group.path else path.relative_to(group.path).as_posix()
+            label = _label(group, path)
             sources.append(
                 Source(
                     path=path,
-                    label=f"{group.title}/{inside}" if inside else group.title,
+                    label=label,
                     format=reader,
                     catalogue=roots.catalogue(root),
                     beside=place.beside(path, root),
-                    called=_called(group, path, inside),
+                    called=_called(group, path, label),
                     given=group.given,
                 )
             )
     return sources
 
 
+def _label(group: Group, path: Path) -> str:
+    inside = "" if path == group.path else path.relative_to(group.path).as_posix()
+    return f"{group.title}/{inside}" if inside else group.title
+
+
 def _files(group: Group) -> list[tuple[Path, Format]]:
-    return [(found.path, format_named(found.detection.format)) for found in group.survey.found]
+    return [(found.path, format_named(found.format)) for found in group.survey.found]
 
 
 def _place(group: Group) -> Place:
     return Place(group.path, group.given.parent)
 
 
-def _called(group: Group, path: Path, inside: str) -> Called:
+def _called(group: Group, path: Path, label: str) -> Called:
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
-    is_only = len(group.survey.found) == 1
-    if group.path != group.given and is_only:
-        stem = archive_stem(group.given)
+    is_folder, name, archive = path.is_dir(), absolute.name, archive_stem(group.given)
+    if group.path != group.given and len(group.survey.found) == 1:
+        stem = archive
     else:
-        stem = absolute.name if path.is_dir() else path.stem
-    folder = absolute.name if path.is_dir() else absolute.parent.name
-    label = f"{group.title}/{inside}" if inside else group.title
-    keys = (label, inside, absolute.name, stem, path.stem)
+        stem = name if is_folder else path.stem
+    folder = name if is_folder else absolute.parent.name
+    inside = label[len(group.title) + 1 :]
+    around = ["/".join(label.split("/")[:depth]) for depth in range(label.count("/"), 0, -1)]
+    keys = (label, inside, name, stem, path.stem, *around, archive)
     return Called(stem, folder, tuple(dict.fromkeys(key for key in keys if key)))
 
 
@@ -231,29 +240,25 @@ def _unreadable(group: Group, format_name: str | None) -> SourceError:
             hint="'conceptset detect' says more; --format NAME chooses a reader.",
         )
     title = "" if format_name is None else f"{format_named(format_name).title} "
-    if found.archives and not found.examples:
-        return SourceError(
-            f"holds archives, such as {found.archives[0].name}, and no {title}annotations",
-            path=group.path,
-            hint="Archives in a directory are not opened; name them as sources.",
-        )
+    reasons = _reasons(found.whole)
     if found.examples:
         file, said = found.examples[0]
-        name = file.relative_to(group.path).as_posix()
-        return SourceError(
-            f"holds no {title}annotations in a known format; {name}: {_reasons(said)}",
-            path=group.path,
-            hint="'conceptset detect' says more.",
-        )
+        reasons = f"{file.relative_to(group.path).as_posix()}: {_reasons(said)}"
+    hint = "'conceptset detect' says more."
+    if found.archives:
+        inner = quoted(found.archives[0].name)
+        hint = f"It holds archives, such as {inner}, which are not opened: name them as sources."
     return SourceError(
-        f"holds no {title}annotations in a known format ({_reasons(found.whole)})",
-        path=group.path,
-        hint="'conceptset detect' says more.",
+        f"holds no {title}annotations in a known format ({reasons})", path=group.path, hint=hint
     )
 
 
 def _reasons(said: Sequence[Detection]) -> str:
     """What the formats missed, of those that looked deepest."""
-    deepest = sorted(said, key=lambda one: -len(one.reasons))[:_REASONS]
-    text = "; ".join(f"{one.format}: {', '.join(one.reasons)}" for one in deepest)
-    return text + ("; ..." if len(said) > _REASONS else "")
+    kinds = ("is a file", "is a directory", "is not called")
+    deepest = sorted(said, key=lambda one: (one.reasons[0].startswith(kinds), -len(one.reasons)))
+    formats_by_text: dict[str, list[str]] = {}
+    for one in deepest:
+        formats_by_text.setdefault(", ".join(one.reasons), []).append(one.format)
+    texts = [f"{', '.join(who)}: {text}" for text, who in formats_by_text.items()]
+    return "; ".join(texts[:_REASONS]) + ("; ..." if len(texts) > _REASONS else "")

@@ -21,10 +21,25 @@ _WRAPPINGS = 8
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file or directory that a format takes, and what the format said."""
+    """A file or directory, and the formats that take it with what they said; usually one."""
 
     path: Path
-    detection: Detection
+    taking: tuple[Detection, ...]
+
+    @property
+    def format(self) -> str:
+        """Name of the one format that takes it.
+
+        Raises:
+            UsageError: There are several.
+        """
+        if len(self.taking) > 1:
+            raise UsageError(
+                f"could be {' or '.join(one.format for one in self.taking)}",
+                path=self.path,
+                hint="Choose with --format NAME.",
+            )
+        return self.taking[0].format
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,7 @@ class Survey:
         others: How many further files are called like annotations.
         examples: Some of these, with what the formats said.
         archives: Archives below it, which are not opened.
+        first: The first file that was looked at, with what the formats said.
     """
 
     path: Path
@@ -46,12 +62,13 @@ class Survey:
     others: int = 0
     examples: tuple[tuple[Path, tuple[Detection, ...]], ...] = ()
     archives: tuple[Path, ...] = ()
+    first: tuple[Path, tuple[Detection, ...]] | None = None
 
 
 def survey(path: Path, readers: Sequence[Format], *, forced: bool = False) -> Survey:
     """Look at a file or directory.
 
-    A directory is read as a whole if exactly one format takes it so; else each file in it that a
+    A directory is read as a whole if a format takes it so; else each file in it that a
     format takes. Photographs, hidden files and concept sets in it are passed over. A directory that
     holds nothing but another one is that other one, as archives often have it.
 
@@ -60,9 +77,6 @@ def survey(path: Path, readers: Sequence[Format], *, forced: bool = False) -> Su
         readers: The formats to ask.
         forced: Whether `--format` chose the reader: then it also takes what it takes on request
             only, and a file whatever it says.
-
-    Raises:
-        UsageError: Several formats take the same file or directory.
     """
     whole = ask(path, readers)
     inner: Path | None = path
@@ -75,7 +89,7 @@ def survey(path: Path, readers: Sequence[Format], *, forced: bool = False) -> Su
             return Survey(path, said, (taken,))
         inner = _only_folder(inner)
     if not path.is_dir():
-        return Survey(path, whole, (Found(path, whole[0]),) if forced else ())
+        return Survey(path, whole, (Found(path, whole),) if forced else ())
     return _survey_files(path, whole, readers, forced=forced)
 
 
@@ -85,6 +99,7 @@ def _survey_files(
     found: list[Found] = []
     examples: list[tuple[Path, tuple[Detection, ...]]] = []
     archives: list[Path] = []
+    first = None
     others = 0
     for file in _files(path):
         if has_archive_name(file.name):
@@ -92,24 +107,20 @@ def _survey_files(
             continue
         said = ask(file, readers)
         taken = _taken(file, said, forced=forced)
+        if first is None and (taken is not None or file.suffix.lower() in _USUAL):
+            first = (file, said)
         if taken is not None:
             found.append(taken)
         elif file.suffix.lower() in _USUAL:
             others += 1
             if len(examples) < _EXAMPLES:
                 examples.append((file, said))
-    return Survey(path, whole, tuple(found), others, tuple(examples), tuple(archives))
+    return Survey(path, whole, tuple(found), others, tuple(examples), tuple(archives), first)
 
 
 def _taken(path: Path, said: Sequence[Detection], *, forced: bool) -> Found | None:
-    taking = [one for one in said if one.matches or (forced and one.on_request)]
-    if len(taking) > 1:
-        raise UsageError(
-            f"could be {' or '.join(one.format for one in taking)}",
-            path=path,
-            hint="Choose with --format NAME.",
-        )
-    return Found(path, taking[0]) if taking else None
+    taking = tuple(one for one in said if one.matches or (forced and one.on_request))
+    return Found(path, taking) if taking else None
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from conceptset.cli import building, looking
+from conceptset.cli import building, detecting, joining, looking
 from conceptset.present.console import main_for, new_app
 
 app = new_app(
     "conceptset",
     "Build, validate and look into pixel-labelled concept sets in the Broden layout.",
 )
+detecting.register(app)
 building.register(app)
+joining.register(app)
 looking.register(app)
 main = main_for(app)
 

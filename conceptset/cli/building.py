@@ -1,4 +1,4 @@
-"""Verbs that read annotations: detect, taxonomy, build."""
+"""Verbs that read annotations: taxonomy, build."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from conceptset.present.console import (
 )
 
 if TYPE_CHECKING:
-    from conceptset.build import BuildOptions, BuildReport
+    from conceptset.build import BuildReport
     from conceptset.findings import Finding
 
 Sources = Annotated[
-    list[Path], typer.Argument(metavar="SOURCE", help="Annotation files or directories.")
+    list[Path],
+    typer.Argument(metavar="SOURCE", help="Annotations: files, directories, zip or tar archives."),
 ]
 Out = Annotated[Path, option("--out", metavar="SET", help="The directory to write.")]
 Format = Annotated[str | None, option("--format", metavar="NAME", help="Read with this format.")]
@@ -42,7 +43,7 @@ TaxonomyFile = Annotated[
     option("--taxonomy", metavar="FILE", help="CSV name,concept,category,synonyms."),
 ]
 Annotator = Annotated[
-    str | None, option("--annotator", metavar="NAME", help="Who drew what does not say.")
+    str | None, option("--annotator", metavar="NAME", help="Who drew what does not say; NAME#2.")
 ]
 AnnotatorFrom = Annotated[
     str | None,
@@ -53,7 +54,8 @@ AnnotatorFrom = Annotated[
     ),
 ]
 Alias = Annotated[
-    list[str] | None, option("--alias", metavar="OLD=NEW", help="Two names, one person.")
+    list[str] | None,
+    option("--alias", metavar="OLD=NEW", help="Two names, one person; NAME#2: a session."),
 ]
 ModelAnnotator = Annotated[
     list[str] | None,
@@ -69,40 +71,14 @@ _FINDINGS_SHOWN = 20
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.command()(detect)
     app.command()(taxonomy)
     app.command()(build)
 
 
 @verb
-def detect(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file or directory.")],
-    as_json: AsJson = False,
-) -> None:
-    """Say which format annotations are in, whether they name annotators, and why not the others."""
-    from dataclasses import asdict
-
-    from conceptset.formats import detect as ask_all
-
-    detections = ask_all(source)
-    if as_json:
-        show_json([asdict(detection) for detection in detections])
-    else:
-        for found in detections:
-            verdict = "yes" if found.matches else "no"
-            show(f"{found.format}: {verdict}: {', '.join(found.reasons)}")
-            if found.matches:
-                people = (
-                    f"named by {found.people}" if found.people else "not named; use --annotator"
-                )
-                show(f"  annotators: {people}")
-    if not any(detection.matches for detection in detections):
-        raise typer.Exit(EXIT_FINDINGS)
-
-
-@verb
 def taxonomy(
     sources: Sources,
+    config: Config = None,
     format: Format = None,
     images: Images = None,
     out: Annotated[
@@ -186,42 +162,46 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Build a concept set from annotation files and their photographs."""
-    from conceptset.build import build_set
+    from conceptset.build import BuildOptions, build_set
     from conceptset.build.options import parse_aliases, parse_size, parse_split
     from conceptset.io.parallel import usable_cores
+    from conceptset.present.values import checked_options
 
-    options = _options(
-        format=format,
-        images=images,
-        taxonomy=taxonomy,
-        annotator=annotator,
-        annotator_from=annotator_from,
-        aliases=parse_aliases(alias or []),
-        match=match,
-        image_size=parse_size(image_size, "--image-size"),
-        segmentation_size=None
+    values = {
+        "format": format,
+        "images": images,
+        "taxonomy": taxonomy,
+        "annotator": annotator,
+        "annotator_from": annotator_from,
+        "aliases": parse_aliases(alias or []),
+        "match": match,
+        "image_size": parse_size(image_size, "--image-size"),
+        "segmentation_size": None
         if segmentation_size is None
         else parse_size(segmentation_size, "--segmentation-size"),
-        fit=fit,
-        image_format=image_format,
-        overlap=overlap,
-        split=parse_split(split),
-        split_by=split_by,
-        consensus=consensus,
-        min_frequency=min_frequency,
-        min_coverage=min_coverage,
-        on_error=on_error,
-        boxes=boxes,
-        colors=colors,
-        model_annotators=tuple(model_annotator or ()),
-        jobs=jobs if jobs is not None else usable_cores(),
-        overwrite=overwrite,
-    )
+        "fit": fit,
+        "image_format": image_format,
+        "overlap": overlap,
+        "split": parse_split(split),
+        "split_by": split_by,
+        "consensus": consensus,
+        "min_frequency": min_frequency,
+        "min_coverage": min_coverage,
+        "on_error": on_error,
+        "boxes": boxes,
+        "colors": colors,
+        "model_annotators": tuple(model_annotator or ()),
+        "jobs": jobs if jobs is not None else usable_cores(),
+        "overwrite": overwrite,
+    }
 
     def step(label: str) -> AbstractContextManager[Progress]:
-        return progress(label, quiet=quiet or as_json)
+        unit = "files" if label == "unpacking" else "images"
+        return progress(label, unit=unit, quiet=quiet or as_json)
 
-    report = build_set(sources, out, options, step=step)
+    report = build_set(sources, out, checked_options(BuildOptions, values), step=step)
+    for text in () if quiet else report.notes:
+        note(f"note: {text}")
     if as_json:
         show_json(_as_json(report))
     else:
@@ -230,27 +210,13 @@ def build(
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _options(**values: object) -> BuildOptions:
-    """The options, with pydantic's complaint turned into ours."""
-    from pydantic import ValidationError
-
-    from conceptset.build import BuildOptions
-    from conceptset.errors import UsageError
-
-    try:
-        return BuildOptions.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option} is {first['input']!r}: {first['msg']}") from error
-
-
 def _as_json(report: BuildReport) -> dict[str, object]:
     return {
         "manifest": report.manifest.model_dump(mode="json"),
         "findings": [finding.model_dump(mode="json") for finding in report.findings],
         "skipped": report.skipped,
         "dropped": list(report.dropped),
+        "notes": list(report.notes),
         "undetectable": [{"concept": name, "share": share} for name, share in report.undetectable],
     }
 

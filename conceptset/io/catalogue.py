@@ -15,6 +15,8 @@ from conceptset.errors import ImageError, OutputError, UnsafeError, UsageError
 from conceptset.io.images import SUFFIXES, ImageHeader, read_header
 from conceptset.io.paths import relative_name, resolve_inside
 
+_SET = "conceptset.json"  # what makes a directory a concept set
+
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
@@ -52,8 +54,8 @@ class ImageCatalogue:
     """Finds photographs below one root.
 
     A name is looked up as the path it is; else by its last component, if only one photograph has
-    that; differences of Unicode normalisation are bridged. Files are listed once, headers read
-    when asked for.
+    that, hidden folders and concept sets left aside; differences of Unicode normalisation are
+    bridged. Files are listed once, headers read when asked for.
 
     Args:
         root: The folder of the photographs.
@@ -82,7 +84,10 @@ class ImageCatalogue:
         if self._by_name is None:
             table: dict[str, list[str]] = {}
             for directory, folders, names in os.walk(self.root):
-                folders.sort()
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                if _SET in names:  # its photographs are copies
+                    folders.clear()
+                    continue
                 for name in sorted(names):
                     if name.lower().endswith(SUFFIXES):
                         key = Path(directory, name).relative_to(self.root).as_posix()

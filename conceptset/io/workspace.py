@@ -26,6 +26,7 @@ class Workspace:
 
     def __init__(self, near: Path | None = None) -> None:
         self._near = near
+        self._archives: dict[Path, Path] = {}
         self._shown: dict[str, str] = {}
 
     @cached_property
@@ -60,10 +61,23 @@ class Workspace:
         Raises:
             ConceptsetError: See `conceptset.io.archives.unpack`.
         """
-        folder = self.path / f"{len(self._shown):06}" / archive_stem(archive)
+        place = self.path / f"{len(self._archives):06}"
+        folder = place / archive_stem(archive)
+        self._archives[place] = archive
         self._shown[os.fspath(folder)] = os.fspath(archive)
         unpack(archive, folder, progress)
         return folder
+
+    def origin(self, path: Path) -> Path:
+        """Where something is for the user, without links: the path itself, or one in an archive.
+
+        What was unpacked lies below ARCHIVE/STEM there, so that it keeps its name and is told
+        apart from a directory STEM beside the archive.
+        """
+        for place, archive in self._archives.items():
+            if path.is_relative_to(place):
+                return archive.resolve() / path.relative_to(place)
+        return path.resolve()
 
     def shown(self, text: str) -> str:
         """The text with every path of the workspace as the user knows it."""

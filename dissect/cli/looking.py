@@ -42,7 +42,7 @@ def layers(
     """List the layers of a network: names, shapes, and what can be dissected."""
     from dataclasses import asdict
 
-    from dissect.cli.values import parse_size
+    from conceptset.present.values import parse_size
 
     size = parse_size(image_size, "--image-size")
 

@@ -153,7 +153,9 @@ def run(
 ) -> None:
     """Dissect a network: which of its units detect which concepts of a set."""
     from conceptset.io.parallel import usable_cores
-    from dissect.cli.values import parse_colour, parse_memory, parse_size, split_list
+    from conceptset.present.values import checked_options, parse_size
+    from dissect.cli.values import parse_colour, parse_memory, split_list
+    from dissect.state import RunConfig
 
     names = split_list(layers, "--layers")
     threads = max(1, usable_cores() // 2) if threads is None else threads
@@ -192,7 +194,7 @@ def run(
         quiet=quiet,
         as_json=as_json,
     )
-    results = _dissect_all(_config(options), rest)
+    results = _dissect_all(checked_options(RunConfig, options), rest)
     if as_json:
         documents = [_as_json(outcome, page) for outcome, page in results]
         show_json(documents[0] if len(documents) == 1 else documents)
@@ -280,22 +282,6 @@ def _match(text: str) -> Literal["name", "order"]:
     if text == "order":
         return "order"
     raise UsageError(f"--weights-match is {text[:40]!r}; name or order was expected")
-
-
-def _config(options: dict[str, object]) -> RunConfig:
-    """The options, with pydantic's complaint turned into ours."""
-    from pydantic import ValidationError
-
-    from conceptset.errors import UsageError
-    from dissect.state import RunConfig
-
-    try:
-        return RunConfig.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{name}: {reason}") from error
 
 
 def _targets(weights: Sequence[str | None], out: Path) -> Iterator[tuple[str | None, Path]]:

@@ -6,7 +6,6 @@ import re
 
 from conceptset.errors import UsageError
 
-_SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -24,22 +23,6 @@ def split_list(text: str, option: str) -> tuple[str, ...]:
     if not entries:
         raise UsageError(f"{option} is empty, names separated by commas were expected")
     return entries
-
-
-def parse_size(text: str, option: str) -> tuple[int, int]:
-    """(height, width) of `N` or `HxW`.
-
-    Raises:
-        UsageError: It is neither.
-
-    >>> parse_size("224", "--image-size"), parse_size("120x160", "--image-size")
-    ((224, 224), (120, 160))
-    """
-    found = _SIZE.fullmatch(text.strip())
-    sides = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if 0 in sides:
-        raise UsageError(f"{option} is {text[:40]!r}, N or HxW in pixels was expected")
-    return sides
 
 
 def parse_colour(text: str | None, option: str) -> tuple[float, float, float] | None:

@@ -10,8 +10,9 @@ import torch
 from typer.testing import CliRunner
 
 from conceptset.errors import UsageError
+from conceptset.present.values import parse_size
 from dissect.cli import app
-from dissect.cli.values import parse_colour, parse_memory, parse_size, split_list
+from dissect.cli.values import parse_colour, parse_memory, split_list
 
 MODEL = """
     import torch
@@ -72,8 +73,8 @@ def test_run_report_and_again(call, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--quantile", "1.5"], "--quantile: is '1.5'"),
-        (["--union", "paper"], "--union: Input should be"),
+        (["--quantile", "1.5"], "--quantile is '1.5', a decimal"),
+        (["--union", "paper"], "--union is 'paper': it should be"),
         (["--image-size", "big"], "--image-size is 'big'"),
         (["--mean", "1,2"], "--mean is '1,2'"),
         (["--max-memory", "4 apples"], "--max-memory is '4 apples'"),
@@ -82,8 +83,8 @@ def test_run_report_and_again(call, tmp_path):
         (["--thresholds", "nowhere"], "holds no thresholds for the layer 2"),
         (["--weights-match", "colour"], "--weights-match is 'colour'"),
         (["--index", "other.csv"], "there is no such index"),
-        (["--limit", "0"], "--limit: "),
-        (["--threads", "0"], "--threads: "),
+        (["--limit", "0"], "--limit is 0: it should be"),
+        (["--threads", "0"], "--threads is 0: it should be"),
         (["--workers", "0"], "--workers is 0, at least 1 was expected"),
     ],
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from conceptset.errors import ConceptsetError, SourceError
+from conceptset.errors import ConceptsetError, SourceError, UnsafeError
 from conceptset.formats.base import Candidate, Detection, ReadContext
 from conceptset.geometry import Ellipse, Geometry, Rings
 from conceptset.io.tables import read_json
@@ -28,6 +28,7 @@ from conceptset.records import ImageRecord, Origin, Person, Region, RegionKind
 __all__ = ["FORMAT", "DarwinFormat"]
 
 MAX_BYTES = 32 << 20  # a file holds one image
+MAX_ANNOTATIONS = 100_000  # each can cost a finding
 _DERMX = {  # its two rounds by what the files state as their data set: session, spelling
     "Explainability dataset": (1, re.compile(r"(labeller[1-8])_(.+)", re.DOTALL)),
     "DermX v2": (2, re.compile(r"(labeller[1-8])2_(.+)", re.DOTALL)),
@@ -112,6 +113,7 @@ def _load(path: Path) -> dict[str, Any]:
 
     Raises:
         SourceError: It is no JSON, or not Darwin 1.0.
+        UnsafeError: It is too large, or has too many annotations.
     """
     data = read_json(path, MAX_BYTES, allow_nan=True)
     if not isinstance(data, dict):
@@ -129,6 +131,8 @@ def _load(path: Path) -> dict[str, Any]:
                 path=path,
                 pointer=f"/{key}",
             )
+    if len(data["annotations"]) > MAX_ANNOTATIONS:
+        raise UnsafeError(f"has more than {MAX_ANNOTATIONS:,} annotations", path=path)
     return data
 
 

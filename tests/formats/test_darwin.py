@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from conceptset.errors import AnnotationError, SourceError
+from conceptset.errors import AnnotationError, SourceError, UnsafeError
 from conceptset.formats.base import Candidate
 from conceptset.formats.darwin import FORMAT
 from conceptset.geometry import Ellipse
@@ -221,6 +221,8 @@ def test_sizes_and_turned_photographs(read, tmp_path, save):
     record, findings = read(document(filename="t.jpg"))
     assert not findings
     assert (record.size, record.frame) == ((6, 8), "upright")
+    save(tmp_path / "images/half.jpg", (6, 8), orientation=3)
+    assert read(document(filename="half.jpg"))[0].frame == "upright"
 
 
 PEOPLE = [
@@ -235,6 +237,7 @@ PEOPLE = [
     ("labeller1_a.json", "labeller1_a.png", "Explainability dataset", Person("labeller1")),
     ("labeller2_a.json", "labeller2_a.png", "Explainability dataset", Person("labeller2")),
     ("labeller1_a.json", "a.png", "Explainability dataset", Person("labeller1")),
+    ("labeller1_a.json", "b.png", "Explainability dataset", None),
     ("labeller12_a.json", "labeller12_a.png", "DermX v2", Person("labeller1", 2)),
     ("labeller22_a.json", "labeller22_a.png", "DermX v2", Person("labeller2", 2)),
     ("labeller22_a.json", "a.png", "DermX v2", Person("labeller2", 2)),
@@ -301,6 +304,13 @@ def test_what_is_something_else(tmp_path, data):
 def test_what_cannot_be_read_at_all(read, data):
     with pytest.raises(SourceError):
         read(data)
+
+
+def test_what_is_unsafe_is_refused(read):
+    with pytest.raises(UnsafeError, match="more than 100,000 annotations"):
+        read(document(*[{}] * 100_001))
+    with pytest.raises(UnsafeError, match="at most 33,554,432 are read"):
+        read(" " * (33 << 20))
 
 
 def test_other_files_are_not_looked_at(tmp_path):

@@ -131,6 +131,8 @@ def test_a_turned_photograph_is_seen_upright(world, read, save):
     record, findings = read(document(thing(), filename="t.jpg"))
     assert not findings
     assert (record.size, record.frame) == ((6, 8), "upright")
+    save(world / "Images/street/half.jpg", (6, 8), orientation=3)
+    assert read(document(thing(), filename="half.jpg"))[0].frame == "upright"
 
 
 def test_photographs_without_their_folder(world, read, save):
@@ -450,6 +452,8 @@ def test_what_is_unsafe_is_refused(world, read):
     assert not FORMAT.detect(Candidate(world / "Annotations/street/a.xml")).matches
     with pytest.raises(UnsafeError, match="nested more than"):
         read(document("<a>" * 100 + "</a>" * 100))
+    with pytest.raises(UnsafeError, match="more than 100,000 objects"):
+        read(document("<object/>" * 100_001))
     with pytest.raises(UnsafeError, match="at most 16,777,216 are read"):
         read(document(thing(name="x" * (17 << 20))))
 
@@ -476,6 +480,8 @@ def test_detection(tmp_path):
     [
         "<annotations><version>1.1</version></annotations>",
         "<annotation><filename>a.jpg</filename><size><width>3</width></size>"
+        "<object><name>x</name><bndbox><xmin>1</xmin></bndbox></object></annotation>",
+        "<annotation><source><sourceAnnotation>VOC</sourceAnnotation></source>"
         "<object><name>x</name><bndbox><xmin>1</xmin></bndbox></object></annotation>",
         "<annotation><filename>a.jpg</filename></annotation>",
         "{}",

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from conceptset.errors import UnsafeError
 from conceptset.io.tables import read_bytes
 from conceptset.parsing.values import whole_number
 from conceptset.parsing.xml import stream_elements
 
 MAX_BYTES = 16 << 20  # the tool's files hold one image each; real ones stay below 1 MiB
+MAX_OBJECTS = 100_000  # each can cost a finding
 _DECLARES_ENCODING = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _AMPERSAND = re.compile(
@@ -118,13 +120,15 @@ def load(path: Path) -> Document:
 
     Raises:
         SourceError: It cannot be read, or is no XML.
-        UnsafeError: It is too large, has a DTD, or is nested too deeply.
+        UnsafeError: It is too large, has too many objects or a DTD, or is nested too deeply.
     """
     data, repairs = repaired(read_bytes(path, MAX_BYTES))
     texts: dict[str, str] = {}
     size = None
     drawings: list[Drawing] = []
     for element in _children(data, path):
+        if len(drawings) > MAX_OBJECTS:
+            raise UnsafeError(f"has more than {MAX_OBJECTS:,} objects", path=path)
         if element.tag == "object":
             drawings.append(_drawing(element, len(drawings)))
         elif element.tag == "imagesize":

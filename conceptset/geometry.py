@@ -298,8 +298,10 @@ def rle_from_window(mask: BoolArray, corner: tuple[int, int], size: tuple[int, i
     flat = np.zeros(1 + part.shape[0] * (height + gap) + 1, dtype=bool)
     flat[1:-1].reshape(-1, height + gap)[:, :height] = part
     column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), height + gap)
-    changes = (max(0, left) + column) * size[0] + max(0, top) + row
-    counts: IntArray = np.diff(changes, prepend=0, append=total)
+    changes = np.zeros(len(column) + 2, dtype=np.int64)
+    changes[1:-1] = (max(0, left) + column) * size[0] + max(0, top) + row
+    changes[-1] = total
+    counts: IntArray = np.diff(changes)
     return Rle(size, counts if counts[-1] else counts[:-1])
 
 

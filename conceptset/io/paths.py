@@ -31,7 +31,7 @@ def relative_name(name: str) -> str:
     """
     if not name or "\x00" in name or len(name) > 2048:
         raise UnsafeError("the name is empty, too long or holds a NUL character", pointer=name[:80])
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+    if not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise UnsafeError("the name holds control characters", pointer=name)
     if len(name.encode()) > 2048 or any(len(p.encode()) > 255 for p in re.split(r"[\\/]", name)):
         raise UnsafeError(

@@ -54,8 +54,11 @@ def ring_from_flat(values: Sequence[Any], spot: Spot, owner: str) -> FloatArray 
         (n, 2) float64 with at least 3 distinct points.
     """
     numbers = numbers_from(values, spot, owner)
-    if numbers is None:
-        return None
+    return None if numbers is None else ring_from_numbers(numbers, spot, owner)
+
+
+def ring_from_numbers(numbers: FloatArray, spot: Spot, owner: str) -> FloatArray | None:
+    """The same where the numbers were looked at by `numbers_from`."""
     if numbers.size % 2:
         spot.report(
             "SRC020",

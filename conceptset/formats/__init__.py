@@ -20,6 +20,7 @@ _BUILT_IN = {
     "ade20k": "conceptset.formats.ade20k:FORMAT",
     "binary-masks": "conceptset.formats.masks:BINARY_MASKS",
     "coco": "conceptset.formats.coco:FORMAT",
+    "cvat": "conceptset.formats.cvat:FORMAT",
     "darwin": "conceptset.formats.darwin:FORMAT",
     "image-folders": "conceptset.formats.masks:IMAGE_FOLDERS",
     "labelme": "conceptset.formats.labelme:FORMAT",

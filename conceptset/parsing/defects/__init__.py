@@ -12,6 +12,7 @@ from types import MappingProxyType
 from conceptset.findings import Finding, Problems
 from conceptset.parsing.defects import (
     ade20k,
+    cvat,
     darwin,
     embedded,
     entries,
@@ -29,6 +30,7 @@ _TABLE = (
     *entries.DEFECTS,
     *shapes.DEFECTS,
     *ade20k.DEFECTS,
+    *cvat.DEFECTS,
     *labelme_xml.DEFECTS,
     *mask_folders.DEFECTS,
     *darwin.DEFECTS,

@@ -145,6 +145,9 @@ class Unpacking:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._folders.add(folder)
             out = path.open("xb")
+        except (FileExistsError, NotADirectoryError) as error:
+            self.check_folders()
+            raise self.refused("has the name of another member for this disk", name) from error
         except OSError as error:
             raise self._unwritable(error) from error
         written = 0

@@ -50,7 +50,7 @@ def everything_in(folder):
     "name",
     [
         *("../evil", "a/../../evil", "/etc/evil", "C:\\evil", "c:evil", "..\\evil", "\\\\host\\x"),
-        *("a/..", "a\nb", "a\x1b[2Jb", "a\x00b" if os.name else "", "x" * 300, "a/" * 1500 + "b"),
+        *("a/..", "a\nb", "a\x1b[2Jb", "a\x00b", "x" * 300, "a/" * 1500 + "b"),
     ],
 )
 def test_names_that_lead_out_or_lie(tmp_path, pack, name):
@@ -124,7 +124,7 @@ def test_tar_members_that_are_no_files(tmp_path, type_, kind):
 )
 def test_two_members_with_one_name(tmp_path, pack, names, message):
     path = pack(tmp_path / "x", *((name, b"1") for name in names))
-    with pytest.raises((UnsafeError, ConceptsetError), match=message):
+    with pytest.raises(UnsafeError, match=message):
         unpack(path, tmp_path / "out")
 
 
@@ -153,6 +153,7 @@ def refused(path, *, within):
     return said
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_members(tmp_path):
     names = [(f"{place}.txt", b"") for place in range(100_000)]
     zip_of(tmp_path / "x.zip", *names, method=zipfile.ZIP_STORED)
@@ -181,10 +182,13 @@ def test_a_list_of_members_longer_than_it_says(tmp_path):
 
 def test_bombs(tmp_path):
     zeros = bytes(1 << 20)
-    with zipfile.ZipFile(tmp_path / "one.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("a.json", "w") as stream:
-            for _ in range(200):
-                stream.write(zeros)
+    packed = zipfile.ZIP_DEFLATED
+    with (
+        zipfile.ZipFile(tmp_path / "one.zip", "w", packed) as archive,
+        archive.open("a.json", "w") as stream,
+    ):
+        for _ in range(200):
+            stream.write(zeros)
     with zipfile.ZipFile(tmp_path / "many.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for place in range(200):  # each below what one member may have
             archive.writestr(f"{place}.json", zeros)
@@ -262,14 +266,12 @@ def test_a_zip_that_announces_more_than_any_disk_has(tmp_path):
 
 def test_what_cannot_be_read_says_why(tmp_path):
     path = zip_of(tmp_path / "x.zip", ("a.json", b"{}"))
-    whole = path.read_bytes()
-    for bit, message in ((0x1, r"a\.json: is encrypted.*password"),):
-        data = bytearray(whole)
-        for place in (data.index(b"PK\x03\x04") + 6, data.index(b"PK\x01\x02") + 8):
-            data[place] |= bit
-        path.write_bytes(data)
-        with pytest.raises(SourceError, match=message):
-            unpack(path, tmp_path / "encrypted")
+    data = bytearray(path.read_bytes())
+    for place in (data.index(b"PK\x03\x04") + 6, data.index(b"PK\x01\x02") + 8):
+        data[place] |= 1
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.json: is encrypted.*password"):
+        unpack(path, tmp_path / "encrypted")
     zip_of(path, ("a.json", b"{}"), method=zipfile.ZIP_LZMA)
     with pytest.raises(SourceError, match=r"a\.json: is packed with lzma, which is not read"):
         unpack(path, tmp_path / "lzma")
@@ -310,9 +312,11 @@ def test_only_our_errors_and_only_inside(seed, changes, cut, shuffle):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.zip")
         path.write_bytes(data[:cut])
+        said = str(path)
         try:
             unpack(path, Path(folder, "out"))
         except ConceptsetError as error:
-            assert str(error).startswith(str(path))
+            said = str(error)
+        assert said.startswith(str(path))
         assert {one.name for one in Path(folder).iterdir()} <= {"x.zip", "out"}
         assert not any(one.is_symlink() for one in Path(folder).rglob("*"))

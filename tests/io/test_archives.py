@@ -44,7 +44,7 @@ def unpacked(folder):
 
 
 PACKERS = {
-    "zip": lambda path, content: pack_zip(path, content),
+    "zip": pack_zip,
     "stored zip": lambda path, content: pack_zip(path, content, zipfile.ZIP_STORED),
     "tar": lambda path, content: pack_tar(path, content, "w"),
     "gnu tar": lambda path, content: pack_tar(path, content, "w", tarfile.GNU_FORMAT),
@@ -180,16 +180,19 @@ def test_a_full_disk_is_told_before(tmp_path, monkeypatch):
 def test_a_workspace_goes_and_is_never_named(tmp_path):
     pack_zip(tmp_path / "ex.zip", {"in/a.json": b"{}"})
     (tmp_path / "near").mkdir()
-    with pytest.raises(SourceError) as caught, open_workspace(tmp_path / "near") as workspace:
+
+    def work(workspace):
         folder = workspace.unpack(tmp_path / "ex.zip", lambda *_: None)
         assert folder.name == "ex"
         assert unpacked(folder) == {"in/a.json": b"{}"}
         assert workspace.origin(folder / "in") == tmp_path / "ex.zip" / "ex" / "in"
         assert workspace.origin(tmp_path) == tmp_path
         file = folder / "in/a.json"
-        raise SourceError(
-            f"is odd, see {file}", path=file, pointer=f"{file} 1", hint=f"Mend {file}."
-        )
+        message, hint = f"is odd, see {file}", f"Mend {file}."
+        raise SourceError(message, path=file, pointer=f"{file} 1", hint=hint)
+
+    with pytest.raises(SourceError) as caught, open_workspace(tmp_path / "near") as workspace:
+        work(workspace)
     shown = f"{tmp_path}/ex.zip/in/a.json"
     assert str(caught.value) == f"{shown} {shown} 1: is odd, see {shown}. Mend {shown}."
     assert caught.value.args == (f"is odd, see {shown}",)
@@ -200,10 +203,14 @@ def test_a_workspace_goes_and_is_never_named(tmp_path):
 def test_a_workspace_goes_however_the_work_ends(tmp_path, kind):
     pack_zip(tmp_path / "ex.zip", {"a.json": b"{}"})
     (tmp_path / "near").mkdir()
-    with pytest.raises(kind), open_workspace(tmp_path / "near") as workspace:
+
+    def work(workspace):
         workspace.unpack(tmp_path / "ex.zip", lambda *_: None)
         assert list((tmp_path / "near").iterdir()) != []
         raise kind("x")
+
+    with pytest.raises(kind), open_workspace(tmp_path / "near") as workspace:
+        work(workspace)
     assert list((tmp_path / "near").iterdir()) == []
 
 

@@ -332,7 +332,7 @@ def test_very_many_shapes_with_a_thousand_holes_take_seconds(read):
 
 
 READ_LARGE = """
-import resource
+import re
 import sys
 from pathlib import Path
 from conceptset.findings import Problems
@@ -340,15 +340,16 @@ from conceptset.formats.base import ReadContext
 from conceptset.formats.labelme import FORMAT
 from conceptset.io.catalogue import ImageCatalogue
 path = Path(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 problems = Problems("collect")
 context = ReadContext(ImageCatalogue(path.parent, path.parent), problems, "a")
 records = list(FORMAT.read(path, context))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(len(records), (after - before) // 1024, *(f.code for f in problems.findings))
+status = Path("/proc/self/status").read_text()  # ru_maxrss would be that of pytest, if larger
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024
+print(len(records), peak, *(f.code for f in problems.findings))
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("tail", ["A" * 4, "A" * 3, "\\u00e9AAA"])
 def test_a_hundred_megabytes_of_base64_are_one_finding_in_bounded_memory(tmp_path, tail):
     """It decodes to no image, breaks off, or holds one wide character that doubles the text."""
@@ -363,7 +364,7 @@ def test_a_hundred_megabytes_of_base64_are_one_finding_in_bounded_memory(tmp_pat
     )  # fmt: skip
     records, megabytes, *codes = result.stdout.split()
     assert (records, codes) == ("0", ["SRC052"])
-    assert int(megabytes) < 800
+    assert 50 < int(megabytes) < 600
 
 
 def test_every_code_of_ours_occurs_in_these_tests():

@@ -36,7 +36,7 @@ class Images:
     meta: Meta
     context: ReadContext
     labels: Labels
-    _owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _owners: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def record(self, element: Element, spot: Spot) -> ImageRecord | None:
         """The record of an image; None after a report."""
@@ -104,18 +104,18 @@ class Images:
 
     def _is_alone(self, placed: Placed, name: str, owner: tuple[str, str], spot: Spot) -> bool:
         """Whether a photograph belongs to one image only, or to one of several tasks."""
-        first = self._owners.setdefault(placed.key, owner)
-        if first is owner:
-            return True
-        if first[0] != owner[0]:
+        owners = self._owners.get(placed.key, ())
+        if owners and owners[0][0] != owner[0]:
             spot.report(
                 "SRC045",
                 f"the photograph {quoted(name)} of the subset {quoted(owner[0])} is the one that "
-                f"an image of {quoted(first[0])} has.",
+                f"an image of {quoted(owners[0][0])} has.",
             )
             return False
-        if first == owner:
+        if owner in owners:
             spot.report("SRC046", f"the image {quoted(name)} is listed twice; both are read.")
+        else:
+            self._owners[placed.key] = (*owners, owner)
         return True
 
     def _regions(self, image: Element, task: Task, placed: Placed, spot: Spot) -> Iterator[Region]:

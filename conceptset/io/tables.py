@@ -17,7 +17,7 @@ from conceptset.errors import SourceError, UnsafeError
 MAX_TABLE_BYTES = 2 << 30
 MAX_JSON_BYTES = 1 << 30
 MAX_CELL = 1 << 20
-MAX_JSON_DEPTH = 200
+MAX_DIGITS = 40  # of a whole number; a float still holds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _finite(text: str) -> float:
 
 
 def _bounded_int(text: str) -> int:
-    if len(text) > 40:
+    if len(text) > MAX_DIGITS:
         raise ValueError(f"an integer of {len(text)} digits")
     return int(text)
 
@@ -159,6 +159,22 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice[:80]!r} occurs twice in one object")
     return result
+
+
+def json_decoder(*, allow_nan: bool = False, trust_digits: bool = False) -> json.JSONDecoder:
+    """A decoder that refuses what `parse_json` refuses; it raises ValueError or RecursionError.
+
+    Args:
+        allow_nan: See `parse_json`.
+        trust_digits: Whole numbers are known to be of at most `MAX_DIGITS` digits. They are then
+            converted without a call for each.
+    """
+    return json.JSONDecoder(
+        parse_constant=float if allow_nan else _refuse_constant,
+        parse_float=float if allow_nan else _finite,
+        parse_int=None if trust_digits else _bounded_int,
+        object_pairs_hook=_unique_keys,
+    )
 
 
 def parse_json(data: bytes, *, path: Path, allow_nan: bool = False) -> Any:  # noqa: ANN401
@@ -174,24 +190,24 @@ def parse_json(data: bytes, *, path: Path, allow_nan: bool = False) -> Any:  # n
         SourceError: It is no JSON; the message has line and column.
     """
     try:
-        return json.loads(
-            data.decode("utf-8-sig"),
-            parse_constant=float if allow_nan else _refuse_constant,
-            parse_float=float if allow_nan else _finite,
-            parse_int=_bounded_int,
-            object_pairs_hook=_unique_keys,
-        )
+        return json_decoder(allow_nan=allow_nan).decode(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError("is not UTF-8 text", path=path, pointer=f"byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise SourceError(
-            f"is no valid JSON ({error.msg})",
-            path=path,
-            pointer=f"line {error.lineno} column {error.colno}",
-        ) from error
+        place = f"line {error.lineno} column {error.colno}"
+        raise invalid_json(error, path=path, pointer=place) from error
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise SourceError(f"is refused as JSON: {reason}", path=path) from error
+        raise invalid_json(error, path=path, pointer=None) from error
+
+
+def invalid_json(
+    error: ValueError | RecursionError, *, path: Path, pointer: str | None
+) -> SourceError:
+    """What a decoder's complaint is for the person who has the file."""
+    if isinstance(error, json.JSONDecodeError):
+        return SourceError(f"is no valid JSON ({error.msg})", path=path, pointer=pointer)
+    reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return SourceError(f"is refused as JSON: {reason}", path=path, pointer=pointer)
 
 
 def read_json(path: Path, limit: int = MAX_JSON_BYTES, *, allow_nan: bool = False) -> Any:  # noqa: ANN401

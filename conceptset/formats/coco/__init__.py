@@ -12,10 +12,8 @@ from pathlib import Path
 
 from conceptset.formats.base import Candidate, Detection, ReadContext
 from conceptset.formats.coco.detection import detect
-from conceptset.formats.coco.reader import read_document
-from conceptset.formats.coco.results import load, referenced
-from conceptset.parsing.photographs import name_of_address
-from conceptset.parsing.values import canonical_id
+from conceptset.formats.coco.image_names import names_in
+from conceptset.formats.coco.reader import read_file
 from conceptset.records import ImageRecord
 
 __all__ = ["FORMAT", "CocoFormat"]
@@ -34,17 +32,12 @@ class CocoFormat:
     def image_names(self, path: Path) -> list[str]:
         """The file names of the images, in order; of those a list of results refers to.
 
+        Of a large file the first few hundred.
+
         Raises:
             SourceError: The file cannot be read as COCO.
         """
-        document = load(path)
-        wanted = referenced(document)
-        return [
-            name_of_address(name)
-            for image in document.images
-            if isinstance(image, dict) and isinstance(name := image.get("file_name"), str)
-            if wanted is None or canonical_id(image.get("id")) in wanted
-        ]
+        return names_in(path)
 
     def read(self, path: Path, context: ReadContext) -> Iterator[ImageRecord]:
         """One record per entry of `images`, in their order, annotations in document order.
@@ -53,7 +46,7 @@ class CocoFormat:
             SourceError: The file as a whole cannot be read; its coordinates are fractions.
             AnnotationError: A bad annotation, under the policy `raise`.
         """
-        return read_document(load(path), context)
+        return read_file(path, context)
 
 
 FORMAT = CocoFormat()

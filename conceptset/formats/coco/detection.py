@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from conceptset.errors import ConceptsetError
 from conceptset.formats.base import Detection
-from conceptset.formats.coco.document import Document, document_from
 from conceptset.formats.coco.people import places_of_people
 from conceptset.formats.coco.results import is_results
 from conceptset.parsing.candidate import Candidate
@@ -25,7 +23,7 @@ def detect(candidate: Candidate) -> Detection:
         data = candidate.json
     except ConceptsetError as error:
         return _no(error.message)
-    return _detect_results(data) if isinstance(data, list) else _detect_object(candidate.path, data)
+    return _detect_results(data) if isinstance(data, list) else _detect_object(data)
 
 
 def _no(*reasons: str) -> Detection:
@@ -35,7 +33,6 @@ def _no(*reasons: str) -> Detection:
 def _detect_results(data: list[Any]) -> Detection:
     if not is_results(data):
         return _no("is a list, but not of objects with image_id and category_id (results)")
-    document = Document(Path(), [], data, [], None, Path())
     return Detection(
         "coco",
         matches=True,
@@ -43,11 +40,11 @@ def _detect_results(data: list[Any]) -> Detection:
             f"is a list of {len(data)} results with image_id and category_id",
             "has no images and categories; they are looked for in a JSON file of the same folder",
         ),
-        people=", ".join(places_of_people(document)) or None,
+        people=", ".join(places_of_people([], data, None)) or None,
     )
 
 
-def _detect_object(path: Path, data: object) -> Detection:
+def _detect_object(data: object) -> Detection:
     if not isinstance(data, dict):
         return _no(f"holds {described(data)}, an object or a list of results was expected")
     lists = {key: data.get(key) for key in ("images", "annotations", "categories")}
@@ -63,19 +60,20 @@ def _detect_object(path: Path, data: object) -> Detection:
     named = [isinstance(entry, dict) and "file_name" in entry for entry in data["images"]]
     if named and not any(named):
         return _no(*said, "no entry of images has a file_name")
-    document = document_from(path, data)
+    annotations, info = data.get("annotations", []), data.get("info")
+    contributor = info.get("contributor") if isinstance(info, dict) else None
     return Detection(
         "coco",
         matches=True,
-        reasons=(*said, f"annotations are {_kinds(document)}"),
-        people=", ".join(places_of_people(document)) or None,
+        reasons=(*said, f"annotations are {_kinds(annotations)}"),
+        people=", ".join(places_of_people(data["images"], annotations, contributor)) or None,
     )
 
 
-def _kinds(document: Document) -> str:
+def _kinds(annotations: list[Any]) -> str:
     """What the annotations hold, most telling first."""
     keys: set[str] = set()
-    for entry in document.annotations:
+    for entry in annotations:
         if isinstance(entry, dict):
             keys.update(key for key, value in entry.items() if value not in (None, [], {}))
     kinds = {
@@ -86,7 +84,7 @@ def _kinds(document: Document) -> str:
         "caption": "captions",
     }
     found = [title for key, title in kinds.items() if key in keys]
-    return ", ".join(found) or ("labels of whole images" if document.annotations else "none")
+    return ", ".join(found) or ("labels of whole images" if annotations else "none")
 
 
 def _search(candidate: Candidate) -> Detection:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from conceptset.formats.coco.document import Document
 from conceptset.parsing.defects import Spot
+from conceptset.parsing.json_stream import ElementReader
 from conceptset.parsing.values import canonical_id, clean_name, described, quoted
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """One usable entry of `images`.
+class Listed:
+    """What `images` lists.
 
     Attributes:
-        entry: As it stands in the file.
-        name: Its file name.
-        spot: Where it stands.
+        known: By the number of an image, whether an entry has its id.
+        places: Places of the first entry of each id, where it can be used and is wanted.
     """
 
-    entry: dict[str, Any]
-    name: str
-    spot: Spot
+    known: bytearray
+    places: array[int]
 
 
 def category_names(categories: list[Any], spot: Spot) -> dict[str, str | None]:
@@ -60,67 +63,81 @@ def category_names(categories: list[Any], spot: Spot) -> dict[str, str | None]:
     return names
 
 
-def listings(images: list[Any], spot: Spot) -> dict[str, Listing | None]:
-    """Image entries by canonical id, in order; None for one that was reported as unusable."""
-    found: dict[str, Listing | None] = {}
-    for place, entry in enumerate(images):
+def list_images(document: Document, home: ElementReader, spot: Spot) -> Listed:
+    """The usable entries of `images`; what is wrong with the others is reported."""
+    listed = Listed(bytearray(len(document.numbers)), array("i"))
+    for place in range(len(document.images)):
         here = spot.at("images", place)
+        entry = home.read(*document.images[place])
         if not isinstance(entry, dict):
             here.report("SRC007", f"the image is {described(entry)}, an object was expected.")
             continue
         key, name = canonical_id(entry.get("id")), entry.get("file_name")
         if key is None:
             here.report("SRC007", f"the id of the image is {described(entry.get('id'))}.")
-        elif key in found:
+            continue
+        number = document.numbers.of(key)
+        if listed.known[number]:
             here.report("SRC008", f"the id {quoted(key)} of the image is that of an earlier one.")
-        elif not isinstance(name, str) or not name:
+            continue
+        listed.known[number] = True
+        if not isinstance(name, str) or not name:
             here.report(
                 "SRC007", f"file_name is {described(name)}, the name of a file was expected."
             )
-            found[key] = None
-        else:
-            found[key] = Listing(entry, name, here)
-    return found
+        elif document.n_referred is None or number < document.n_referred:
+            listed.places.append(place)
+    return listed
 
 
 def by_image(
-    annotations: list[Any], images: Mapping[str, Listing | None], spot: Spot
-) -> dict[str, list[int]]:
-    """Indices of the annotations of each image, in document order; strays are reported."""
-    groups: dict[str, list[int]] = {}
-    for place, entry in enumerate(annotations):
-        if not isinstance(entry, dict):
-            spot.at(place).report(
-                "SRC015", f"the annotation is {described(entry)}, an object was expected."
-            )
-            continue
-        key = canonical_id(entry.get("image_id"))
-        if key is None:
-            spot.at(place).report(
-                "SRC009", f"image_id is {described(entry.get('image_id'))}, an id was expected."
-            )
-        elif key not in images:
-            spot.at(place).report(
-                "SRC009", f"image_id is {quoted(key)}, but no image of the file has this id."
-            )
-        else:
-            groups.setdefault(key, []).append(place)
-    return groups
+    document: Document, listed: Listed, annotations: ElementReader, spot: Spot
+) -> Callable[[int], list[int]]:
+    """Places of the annotations of an image by its number, in document order; strays are reported.
+
+    About four bytes are kept of each annotation.
+    """
+    owners = document.annotations.owned()
+    known = np.array(listed.known, dtype=np.uint8).astype(bool)
+    strays = owners < 0
+    strays[~strays] = ~known[owners[~strays]]
+    places = np.flatnonzero(strays).tolist()
+    keys = document.numbers.keys() if places else []
+    for place in places:
+        _report_stray(document, place, keys, annotations, spot.at(place))
+    order = np.argsort(owners, kind="stable").astype(np.int32)
+    starts = np.searchsorted(owners[order], np.arange(len(document.numbers) + 1))
+
+    def places_of(number: int) -> list[int]:
+        found: list[int] = order[starts[number] : starts[number + 1]].tolist()
+        return found
+
+    return places_of
 
 
-def report_repeated_ids(annotations: list[Any], spot: Spot) -> None:
+def _report_stray(
+    document: Document, place: int, keys: Sequence[str], annotations: ElementReader, here: Spot
+) -> None:
+    owner = document.annotations.owners[place]
+    entry = annotations.read(*document.annotations.ranges[place])
+    if not isinstance(entry, dict):
+        here.report("SRC015", f"the annotation is {described(entry)}, an object was expected.")
+    elif owner < 0:
+        shown = described(entry.get("image_id"))
+        here.report("SRC009", f"image_id is {shown}, an id was expected.")
+    else:
+        here.report(
+            "SRC009", f"image_id is {quoted(keys[owner])}, but no image of the file has this id."
+        )
+
+
+def report_repeated_ids(document: Document, annotations: ElementReader, spot: Spot) -> None:
     """One warning for all annotation ids that occur more than once."""
-    seen: set[str] = set()
-    repeated: list[tuple[int, str]] = []
-    for place, entry in enumerate(annotations):
-        key = canonical_id(entry.get("id")) if isinstance(entry, dict) else None
-        if key is not None and key in seen:
-            repeated.append((place, key))
-        elif key is not None:
-            seen.add(key)
+    repeated = document.annotations.take_repeated().tolist()
     if repeated:
-        place, key = repeated[0]
+        place = repeated[0]
+        key = canonical_id(annotations.read(*document.annotations.ranges[place]).get("id"))
         more = f", and {len(repeated) - 1} more repeat an id" if len(repeated) > 1 else ""
         spot.at(place, "id").report(
-            "SRC014", f"the id {quoted(key)} is that of an earlier annotation{more}."
+            "SRC014", f"the id {quoted(str(key))} is that of an earlier annotation{more}."
         )

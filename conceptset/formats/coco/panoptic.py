@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptset.errors import ImageError, UnsafeError
-from conceptset.formats.coco.document import Document
 from conceptset.geometry import CodedMask
 from conceptset.io.catalogue import guess_root
 from conceptset.io.images import read_header
@@ -35,18 +34,16 @@ class Segment:
     spot: Spot
 
 
-def mask_folder(document: Document) -> Path:
+def mask_folder(path: Path, names: Sequence[str]) -> Path:
     """The folder of the PNGs: the one called like the JSON file, or another usual one.
 
-    Of the usual ones the first that holds most of the first 200 files named.
+    Of the usual ones the first that holds most of the files.
+
+    Args:
+        path: The JSON file.
+        names: The first files that annotations name.
     """
-    names = [
-        name
-        for annotation in document.annotations
-        if isinstance(annotation, dict) and "segments_info" in annotation
-        if isinstance(name := annotation.get("file_name"), str)
-    ]
-    beside, stem = document.path.parent, document.path.stem
+    beside, stem = path.parent, path.stem
     usual = [
         beside / stem,
         beside / f"{stem}_masks",
@@ -56,7 +53,7 @@ def mask_folder(document: Document) -> Path:
         beside.parent / stem,
         beside,
     ]
-    return guess_root(names[:200], usual) or beside / stem
+    return guess_root(names, usual) or beside / stem
 
 
 def segments_of(

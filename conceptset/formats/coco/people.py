@@ -7,9 +7,9 @@ worked on it. `info.contributor` speaks for the whole file and is the weakest st
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from conceptset.formats.coco.document import Document
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import clean_name, described, person_from
 from conceptset.records import Person
@@ -76,24 +76,26 @@ def image_default(image: dict[str, Any], workers: tuple[Person, ...]) -> Person 
     return workers[0] if workers and (named or len(workers) == 1) else None
 
 
-def file_person(document: Document) -> Person | None:
+def file_person(contributor: object) -> Person | None:
     """Whom `info.contributor` names."""
-    name = clean_name(document.contributor)
+    name = clean_name(contributor)
     return None if name is None else Person(name)
 
 
-def places_of_people(document: Document) -> list[str]:
+def places_of_people(
+    images: Iterable[object], annotations: Iterable[object], contributor: object
+) -> list[str]:
     """The keys under which a file names annotators, for `detect`."""
     places: dict[str, None] = {}
-    for annotation in document.annotations:
+    for annotation in annotations:
         if isinstance(annotation, dict) and (key := own_value(annotation)[0]):
             places[f"annotations[].{key.replace('/', '.')}"] = None
-    for image in document.images:
+    for image in images:
         if isinstance(image, dict):
             if not _is_silent(image.get("annotator")):
                 places["images[].annotator"] = None
             if image.get("rater_list"):
                 places["images[].rater_list"] = None
-    if file_person(document) is not None:
+    if file_person(contributor) is not None:
         places["info.contributor (of the whole file)"] = None
     return list(places)

@@ -1,4 +1,4 @@
-"""From the lists of a COCO file to records."""
+"""From a COCO file to records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from conceptset.formats.base import ReadContext
-from conceptset.formats.coco.document import Document, refuse_fractions, stated_size
+from conceptset.formats.coco.document import Document, refuse_fractions
+from conceptset.formats.coco.entries import is_other, stated_size
 from conceptset.formats.coco.lists import (
-    Listing,
     by_image,
     category_names,
-    listings,
+    list_images,
     report_repeated_ids,
 )
 from conceptset.formats.coco.panoptic import mask_folder, segments_of
@@ -23,39 +23,47 @@ from conceptset.formats.coco.people import (
     image_default,
     image_workers,
 )
-from conceptset.formats.coco.results import referenced
+from conceptset.formats.coco.results import load
 from conceptset.formats.coco.shapes import region_kind, shape_of
 from conceptset.parsing.defects import Spot
+from conceptset.parsing.json_stream import ElementReader
 from conceptset.parsing.photographs import Placed, place_photograph
 from conceptset.parsing.values import canonical_id, described, quoted
 from conceptset.records import ImageRecord, Origin, Person, Region
 
-_SHAPE_KEYS = ("segmentation", "bbox", "segments_info")
-_OTHER_KEYS = ("caption", "keypoints")
 
-
-def read_document(document: Document, context: ReadContext) -> Iterator[ImageRecord]:
+def read_file(path: Path, context: ReadContext) -> Iterator[ImageRecord]:
     """One record per image entry, in order.
 
+    The file is passed twice: once to learn where everything stands, then image by image.
+
     Raises:
-        SourceError: Its coordinates are fractions.
+        SourceError: It cannot be read, is no COCO file, or its coordinates are fractions.
         AnnotationError: A bad annotation, under the policy `raise`.
     """
+    document = load(path)
     refuse_fractions(document)
+    with document.home.reopened() as home, document.file.reopened() as own:
+        yield from _records(document, context, home, own)
+
+
+def _records(
+    document: Document, context: ReadContext, home: ElementReader, own: ElementReader
+) -> Iterator[ImageRecord]:
     file = Spot(context.problems, context.label)
     annotations = file if document.is_results else file.at("annotations")
-    home = Spot(context.problems, _home_label(document, context.label))
-    names = category_names(document.categories, home)
-    images = listings(document.images, home)
-    groups = by_image(document.annotations, images, annotations)
-    report_repeated_ids(document.annotations, annotations)
+    lists = Spot(context.problems, _home_label(document, context.label))
+    names = category_names(document.categories, lists)
+    images = list_images(document, home, lists)
+    places_of = by_image(document, images, own, annotations)
+    report_repeated_ids(document, own, annotations)
     _report_other_kinds(document, annotations)
-    wanted = referenced(document)
-    reader = _Reader(document, context, annotations, names, mask_folder(document))
-    for key, listing in images.items():
-        if listing is None or (wanted is not None and key not in wanted):
-            continue
-        record = reader.record(listing, groups.pop(key, []))
+    masks = mask_folder(document.file.path, document.annotations.masks)
+    reader = _Reader(document, context, annotations, names, masks, own)
+    for place in images.places:
+        entry = home.read(*document.images[place])
+        number = document.numbers.of(str(canonical_id(entry["id"])))
+        record = reader.record(entry, lists.at("images", place), places_of(number))
         if record is not None:
             yield record
             context.progress(1)
@@ -65,18 +73,11 @@ def _home_label(document: Document, label: str) -> str:
     """How messages call the file that lists the images."""
     if not document.is_results:
         return label
-    return (PurePosixPath(label).parent / document.home.name).as_posix()
-
-
-def _is_other(annotation: dict[str, Any]) -> bool:
-    """Whether an annotation says nothing about a region: a caption, keypoints alone."""
-    return any(key in annotation for key in _OTHER_KEYS) and all(
-        annotation.get(key) is None for key in _SHAPE_KEYS
-    )
+    return (PurePosixPath(label).parent / document.home.path.name).as_posix()
 
 
 def _report_other_kinds(document: Document, spot: Spot) -> None:
-    count = sum(_is_other(entry) for entry in document.annotations if isinstance(entry, dict))
+    count = document.annotations.others
     if count:
         noun = "annotation is" if count == 1 else "annotations are"
         spot.report("SRC031", f"{count} {noun} a caption or keypoints without a region, not read.")
@@ -91,39 +92,40 @@ class _Reader:
     annotations: Spot
     names: dict[str, str | None]
     masks: Path
+    file: ElementReader
 
-    def record(self, listing: Listing, places: list[int]) -> ImageRecord | None:
+    def record(self, entry: dict[str, Any], spot: Spot, places: list[int]) -> ImageRecord | None:
         """The record of one image entry; None after a report."""
         is_results = self.document.is_results
-        workers = () if is_results else image_workers(listing.entry, listing.spot)
+        workers = () if is_results else image_workers(entry, spot)
         if workers is None:
             return None
         placed = place_photograph(
-            self.context.catalogue, listing.name, stated_size(listing.entry), listing.spot
+            self.context.catalogue, entry["file_name"], stated_size(entry), spot
         )
         if placed is None:
             return None
-        default = None if is_results else image_default(listing.entry, workers)
+        default = None if is_results else image_default(entry, workers)
         present = dict.fromkeys(workers)
         regions: list[Region] = []
         for place in places:
-            annotation = self.document.annotations[place]
-            spot = self.annotations.at(place)
-            person, known = annotator_of(annotation, spot)
+            annotation = self.file.read(*self.document.annotations.ranges[place])
+            here = self.annotations.at(place)
+            person, known = annotator_of(annotation, here)
             if not known:
                 continue
             if person is not None:
                 present[person] = None
-            if not _is_other(annotation):
-                regions.extend(self._regions(annotation, spot, placed, person or default))
+            if not is_other(annotation):
+                regions.extend(self._regions(annotation, here, placed, person or default))
         return ImageRecord(
             image=placed.key,
             size=placed.size,
             frame=placed.frame,
             workers=tuple(present),
             regions=tuple(regions),
-            origin=Origin(listing.spot.file, listing.spot.pointer),
-            file_person=None if is_results else file_person(self.document),
+            origin=Origin(spot.file, spot.pointer),
+            file_person=None if is_results else file_person(self.document.contributor),
         )
 
     def _regions(

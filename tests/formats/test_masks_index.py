@@ -289,6 +289,18 @@ def test_colours(source, read_format, stored):
     assert "2 pixels in 1 masks have the colour 224,224,192" in findings[0].message
 
 
+def test_an_index_beyond_the_palette_is_black(source, read_format):
+    root = source(classes="black:0,0,0::\ngrey:9,9,9::")
+    codes = np.full(SIZE, 3, dtype=np.uint8)
+    codes[0] = (200, 200, 255, 3)
+    write(root / "masks/a.png", codes, palette=[(9, 9, 9)] * 200)
+    records, findings = read_format(MASKS, root, root)
+    with Image.open(root / "masks/a.png") as image:
+        shown = np.asarray(image.convert("RGB"))[..., 0]
+    assert pixels(records[0]) == {"black": int((shown == 0).sum()), "grey": 9}
+    assert findings == []
+
+
 def test_a_colour_that_the_list_lacks(source, read_format):
     root = source(classes=COLOUR_LIST)
     colours = np.zeros((*SIZE, 3), dtype=np.uint8)
@@ -381,6 +393,27 @@ def test_objects_are_counted_one_by_one(source, read_format, stored):
         assert not union[mask].any()
         union[mask] = next(code for code, name in names.items() if name == region.name)
     assert np.array_equal(union, np.where(CODES == 255, 0, CODES))
+
+
+def test_the_edge_of_objects_belongs_to_none(source, read_format):
+    """VOC draws it as 255; here class pixels lie on it, as they do where tools leave a seam."""
+    root = source(["JPEGImages/a.jpg"], ["SegmentationClass/a.png"])
+    write(root / "SegmentationClass/a.png", np.where(CODES == 7, 7, 1).astype(np.uint8))
+    numbers = np.array([[1, 1, 1, 1], [1, 1, 0, 255], [1, 1, 255, 2]], dtype=np.uint8)
+    write(root / "SegmentationObject/a.png", numbers)
+    records, findings = read_format(MASKS, root, root)
+    assert findings == []
+    assert [(r.name, r.origin.pointer) for r in records[0].regions] == [
+        ("door", "/1/1"),
+        ("roof", "/7"),
+        ("roof", "/7/2"),
+    ]
+    masks = [rasterize(region.geometry, SIZE) for region in records[0].regions]
+    assert [mask.tolist() for mask in masks] == [
+        (numbers == 1).tolist(),
+        ((numbers == 0) | (numbers == 255)).tolist(),
+        (numbers == 2).tolist(),
+    ]
 
 
 def test_objects_of_another_size_leave_whole_classes(source, read_format):
@@ -514,6 +547,22 @@ def test_ambiguous_photographs(source, read_format):
     assert codes_of(findings) == ["SRC073", "SRC002"]
 
 
+@pytest.mark.parametrize(("number", "expected"), [(64, 1), (65, 3)])
+def test_processes_are_started_for_many_masks_only(source, monkeypatch, number, expected):
+    names = [f"{place:03}" for place in range(number)]
+    root = source([f"images/{name}.png" for name in names], [f"masks/{name}.png" for name in names])
+    asked = []
+
+    def mapped(function, items, *, jobs):
+        asked.append(jobs)
+        yield from map(function, items)
+
+    monkeypatch.setattr("conceptset.formats.masks.indexed.ordered_map", mapped)
+    context = ReadContext(ImageCatalogue(root), Problems("collect"), "source", "", 3)
+    assert len(list(MASKS.read(root, context))) == number
+    assert asked == [expected]
+
+
 def test_many_masks_on_two_processes_are_the_same(source):
     names = [f"{place:03}" for place in range(80)]
     root = source([f"images/{name}.png" for name in names], [f"masks/{name}.png" for name in names])
@@ -572,3 +621,15 @@ def test_photographs_and_a_class_list_are_no_masks(tmp_path, save):
     assert not said.matches
     assert not said.on_request
     assert not MASKS.detect(Candidate(tmp_path / "images")).matches
+
+
+def test_masks_behind_very_many_photographs_are_found(source, monkeypatch):
+    """A listing that ends before the folder of masks must not hide it."""
+    names = [f"{place:03}" for place in range(50)]
+    root = source([f"images/{name}.png" for name in names], [f"masks/{name}.png" for name in names])
+    for module in ("conceptset.parsing.candidate", "conceptset.formats.masks.listing"):
+        monkeypatch.setattr(f"{module}.MAX_ENTRIES", 30)
+    monkeypatch.setattr("conceptset.formats.masks.listing._EACH", 5)
+    said = MASKS.detect(Candidate(root))
+    assert said.matches
+    assert said.reasons[0] == "at least 5 masks in masks/"

@@ -26,6 +26,7 @@ from conceptset.formats.masks.listing import (
     is_concept_set,
     is_image,
     is_mask_folder,
+    listed,
     other_annotations,
     photographs_around,
     picture,
@@ -43,10 +44,12 @@ def detect_index(candidate: Candidate, name: str) -> Detection:
     if refusal is not None:
         return Detection(name, matches=False, reasons=(refusal,))
     root = candidate.path
-    arrangement = arrange(root, candidate.files)
+    files = listed(candidate)
+    arrangement = arrange(root, files)
     said, classes = _class_list(root, arrangement)
     masks = [mask for mask in arrangement.masks if not is_jpeg(mask)]
-    where = f"{len(masks)} masks {arrangement.how}"
+    at_least = "" if files is candidate.files else "at least "
+    where = f"{at_least}{len(masks)} masks {arrangement.how}"
     if not masks:
         jpegs = len(arrangement.masks)
         missing = (
@@ -64,7 +67,7 @@ def detect_index(candidate: Candidate, name: str) -> Detection:
         return Detection(name, matches=False, reasons=(where, said, wrong))
     seen = len(arrangement.photographs)
     photographs = f"{seen} photographs" if seen else "no photographs in it"
-    other = other_annotations(root, candidate.files, [classes.path])
+    other = other_annotations(root, files, [classes.path])
     return _found(name, other, where, said, photographs)
 
 
@@ -74,7 +77,8 @@ def detect_binary(candidate: Candidate, name: str) -> Detection:
     if refusal is not None:
         return Detection(name, matches=False, reasons=(refusal,))
     root = candidate.path
-    images = [picture(file) for file in candidate.files if is_image(file)]
+    files = listed(candidate)
+    images = [picture(file) for file in files if is_image(file)]
     outside = [one for one in images if folder_kind(one.name) is None]
     matcher = Matcher(one.name for one in outside)
     named = [one.name for one in images if matcher.owner(one) is not None]
@@ -97,7 +101,7 @@ def detect_binary(candidate: Candidate, name: str) -> Detection:
         return Detection(name, matches=False, reasons=(where, looked))
     if detect_index(candidate, "").matches:
         return Detection(name, matches=False, reasons=(where, "a class list says what codes mean"))
-    return _found(name, other_annotations(root, candidate.files, []), where, looked)
+    return _found(name, other_annotations(root, files, []), where, looked)
 
 
 def detect_folders(candidate: Candidate, name: str) -> Detection:
@@ -109,7 +113,7 @@ def detect_folders(candidate: Candidate, name: str) -> Detection:
     home = photo_home(root).relative_to(root).as_posix()
     below = [
         PurePosixPath(file).relative_to(home).parent.name
-        for file in candidate.files
+        for file in listed(candidate)
         if is_image(file) and (home == "." or file.startswith(f"{home}/"))
     ]
     labels = Counter(label for label in below if label)

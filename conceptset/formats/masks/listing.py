@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from conceptset.errors import SourceError
 from conceptset.io.images import SUFFIXES
+from conceptset.parsing.candidate import MAX_ENTRIES, Candidate
 
 MASK_FOLDERS = (
     *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot", "gt"),
@@ -25,6 +26,7 @@ PHOTO_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos", "phot
 _ROOTS = ("images", "jpegimages")  # below these, names in annotations usually begin
 _PICTURES = re.compile(r"(visualization|visualisation|_vis|_viz|_colou?r)$")
 MAX_FILES = 5_000_000
+_EACH = 300  # files of each folder of a very large directory
 JPEGS = (".jpg", ".jpeg")
 
 _MARKER = re.compile(
@@ -75,6 +77,24 @@ def image_files(root: Path) -> list[str]:
         if len(found) > MAX_FILES:
             raise SourceError(f"holds more than {MAX_FILES:,} images", path=root)
     return sorted(found)
+
+
+def listed(candidate: Candidate) -> tuple[str, ...]:
+    """What lies below a candidate; of a very large one the first few hundred files of each folder.
+
+    The candidate's own listing ends somewhere, which could be before the masks.
+    """
+    if len(candidate.files) < MAX_ENTRIES:
+        return candidate.files
+    found: list[str] = []
+    for folder, folders, names in os.walk(candidate.path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = PurePosixPath(Path(folder).relative_to(candidate.path).as_posix())
+        visible = sorted(name for name in names if not name.startswith("."))
+        found += [(below / name).as_posix() for name in visible[:_EACH]]
+        if len(found) > MAX_ENTRIES:
+            break
+    return tuple(sorted(found))
 
 
 def is_image(name: str) -> bool:

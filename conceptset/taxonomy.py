@@ -115,7 +115,8 @@ class Taxonomy:
             name: What it was called.
             form: How it was drawn or stated.
             category: The category it has where the taxonomy does not speak of the name; by
-                default `object`, `part` or `scene`, by the form.
+                default `object`, `part` or `scene`, by the form. Of several meanings, one in this
+                category is taken.
 
         >>> Taxonomy().meaning("car", "region")
         Meaning(concept='car', category='object')
@@ -126,6 +127,9 @@ class Taxonomy:
         meanings = [meaning for meaning in known if meaning is not None]
         if not meanings:
             return None
+        same = [m for m in meanings if m.category == category]
+        if same:
+            return same[0]
         parts = [m for m in meanings if m.category == "part"]
         whole = [m for m in meanings if m.category in WHOLE_IMAGE_CATEGORIES]
         others = [m for m in meanings if m not in parts and m not in whole]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from conceptset.build.gather import GatheredImage
@@ -22,19 +22,24 @@ def source_slugs(images: Sequence[GatheredImage]) -> dict[Path, str]:
 
 
 def stems(images: Sequence[GatheredImage], categories: Sequence[str]) -> list[str]:
-    """A stem for each image, unique (ignoring case) within its root.
+    """A stem for each image, see `unique_stems`."""
+    keys = [(image.photograph.collection, image.photograph.key) for image in images]
+    return unique_stems(keys, categories)
+
+
+def unique_stems(keys: Sequence[tuple[Hashable, str]], categories: Sequence[str]) -> list[str]:
+    """A stem for each (root, path below it) of an image, unique (ignoring case) within its root.
 
     Sub-folders are joined by `-`. Two stems of which one could be, or could share, a label map's
     name of the other (`a_object` and `a`) count as a clash too; the later one yields.
     """
     ending = _map_ending(categories)
-    taken: dict[Path, set[str]] = {}
-    owners: dict[Path, set[str]] = {}  # stems that would have a taken name among their maps'
+    taken: dict[Hashable, set[str]] = {}
+    owners: dict[Hashable, set[str]] = {}  # stems that would have a taken name among their maps'
     result = []
-    for image in images:
-        root = image.photograph.collection
+    for root, key in keys:
         used, blocked = taken.setdefault(root, set()), owners.setdefault(root, set())
-        base = stem = _stem(image.photograph.key)
+        base = stem = _stem(key)
         number = 1
         while (
             stem.lower() in used

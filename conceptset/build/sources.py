@@ -202,9 +202,15 @@ def _called(group: Group, path: Path, label: str) -> Called:
         stem = name if is_folder else path.stem
     folder = name if is_folder else absolute.parent.name
     inside = label[len(group.title) + 1 :]
-    around = ["/".join(label.split("/")[:depth]) for depth in range(label.count("/"), 0, -1)]
+    around = [folder for one in (label, inside) for folder in _folders_of(one)]
     keys = (label, inside, name, stem, path.stem, *around, archive)
     return Called(stem, folder, tuple(dict.fromkeys(key for key in keys if key)))
+
+
+def _folders_of(path: str) -> list[str]:
+    """The folders around something, the nearest first."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
 
 
 def _refuse_twice(sources: Sequence[Source]) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from conceptset.errors import SourceError, UsageError
+from conceptset.errors import SourceError, UsageError, printable
 from conceptset.formats.base import Candidate, Detection, Format
 
 GROUP = "conceptset.formats"
@@ -47,12 +47,33 @@ def formats() -> dict[str, Format]:
             )
     found: dict[str, Format] = {}
     for name, value in sorted(values.items()):
-        module, _, attribute = value.partition(":")
-        candidate = getattr(importlib.import_module(module), attribute)
-        if not isinstance(candidate, Format):
-            raise UsageError(f"the entry point {name} = {value} is no annotation format")
-        found[name] = candidate
+        found[name] = _load(name, value)
     return found
+
+
+def _load(name: str, value: str) -> Format:
+    """The format that an entry point names.
+
+    Raises:
+        UsageError: It cannot be imported, is no format, or calls itself differently.
+    """
+    module, _, attribute = value.partition(":")
+    try:
+        candidate = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        if module.startswith("conceptset."):
+            raise
+        raise UsageError(
+            f"the annotation format {name} = {value} of an installed package cannot be imported "
+            f"({type(error).__name__}: {printable(str(error))})",
+            hint="Correct or uninstall that package.",
+        ) from error
+    if not isinstance(candidate, Format) or candidate.name != name:
+        raise UsageError(
+            f"the entry point {name} = {value} is no annotation format of this name",
+            hint="Correct or uninstall the package that registers it.",
+        )
+    return candidate
 
 
 def format_named(name: str) -> Format:

@@ -302,6 +302,8 @@ def _is_grey(path: Path, header: ImageHeader) -> bool:
         return bool(is_coloured[pixels].mean() <= COLOURED)
     coloured = 0
     for rows in _bands(header.size):
-        band = pixels[rows, :, :3]
-        coloured += int((band.max(axis=2) - band.min(axis=2) > _SPREAD).sum())
+        red, green, blue = (pixels[rows, :, channel] for channel in range(3))
+        brightest = np.maximum(np.maximum(red, green), blue)
+        darkest = np.minimum(np.minimum(red, green), blue)
+        coloured += int(np.count_nonzero(brightest - darkest > _SPREAD))
     return coloured <= COLOURED * header.size[0] * header.size[1]

@@ -90,11 +90,11 @@ def make_world(home: Path, seed: int) -> None:
 
 
 def make_set(home: Path) -> None:
-    heading("From two people's COCO files to a concept set")
+    heading("From a COCO file and a zipped CVAT export to a concept set")
     world = home / "world"
     command(
-        *("conceptset", "build", world / "annotations", "--images", world / "images"),
-        *("--annotator-from", "file", "--taxonomy", world / "taxonomy.csv"),
+        *("conceptset", "build", world / "annotations/ada.json", world / "annotations/ben.zip"),
+        *("--images", world / "images", "--taxonomy", world / "taxonomy.csv"),
         *("--image-size", "keep", "--out", home / "set"),
     )
     command("conceptset", "validate", home / "set")

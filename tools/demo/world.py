@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from exports import coco, cvat
 from outline import draw_by_hand
 from paint import PALETTE, TEXTURES
 from PIL import Image
 from pycocotools import mask as rle
-from scene import SIZE, draw_scene
+from scene import draw_scene
 from things import THINGS
 
 CATEGORIES = ("object", "part", "texture", "color")
@@ -123,30 +123,6 @@ def draw_training(task: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], ...]:
     return scene.picture, *maps
 
 
-def coco(person: str, drawn: list[Drawn]) -> dict[str, Any]:
-    """The COCO document of one person, images in order."""
-    names = {SYNONYMS.get(n, n) if person == "ben" else n: c for n, c in vocabulary().items()}
-    number = {name: k for k, name in enumerate(names, start=1)}
-    annotations = (
-        {"image_id": image, "category_id": number[entry["name"]], "iscrowd": 0}
-        | {key: entry[key] for key in ("segmentation", "area", "bbox")}
-        for image, entries in enumerate(drawn, start=1)
-        for entry in entries
-    )
-    return {
-        "info": {"description": "scenes of the demo", "contributor": person},
-        "images": [
-            {"id": k, "file_name": f"{k:04d}.jpg", "width": SIZE, "height": SIZE}
-            for k in range(1, len(drawn) + 1)
-        ],
-        "annotations": [{"id": k} | entry for k, entry in enumerate(annotations, start=1)],
-        "categories": [
-            {"id": number[name], "name": name, "supercategory": category}
-            for name, category in names.items()
-        ],
-    }
-
-
 def training_scenes(pool: ProcessPoolExecutor, seed: int, count: int) -> dict[str, Any]:
     """Arrays of the training scenes: images, objects and parts, stacked."""
     tasks = [(seed, index) for index in range(count)]
@@ -161,8 +137,9 @@ def write_world(
 ) -> None:
     """Draw a world into a directory, which is made if it is missing.
 
-    Written are `images/0001.jpg` ... with `annotations/ada.json`, `annotations/ben.json` and
-    `taxonomy.csv` for the held-out scenes, and `training.npz` for those that train the network.
+    Written are `images/0001.jpg` ... with Ada's COCO file `annotations/ada.json`, Ben's CVAT export
+    `annotations/ben.zip` and `taxonomy.csv` for the held-out scenes, and `training.npz` for those
+    that train the network.
     The same seed gives the same bytes, whatever `jobs` is.
     """
     images, annotations = directory / "images", directory / "annotations"
@@ -173,7 +150,8 @@ def write_world(
         tests = list(pool.map(draw_test, [(seed, k) for k in range(n_test)], chunksize=10))
     for k, (picture, _, _) in enumerate(tests, start=1):
         (images / f"{k:04d}.jpg").write_bytes(picture)
-    for person, drawn in (("ada", [t[1] for t in tests]), ("ben", [t[2] for t in tests])):
-        text = json.dumps(coco(person, drawn), separators=(",", ":"))
-        (annotations / f"{person}.json").write_text(text + "\n", encoding="utf-8")
+    names = vocabulary()
+    (annotations / "ada.json").write_bytes(coco("ada", names, [t[1] for t in tests]))
+    spoken = [SYNONYMS.get(name, name) for name in names]
+    (annotations / "ben.zip").write_bytes(cvat("ben", spoken, [t[2] for t in tests]))
     write_taxonomy(directory / "taxonomy.csv")

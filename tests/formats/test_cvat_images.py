@@ -16,7 +16,7 @@ from conceptset.errors import AnnotationError, SourceError
 from conceptset.findings import Problems
 from conceptset.formats.base import Candidate
 from conceptset.formats.cvat import FORMAT
-from conceptset.formats.cvat.drawing import shape_of
+from conceptset.formats.cvat.drawing import Canvas, shape_of
 from conceptset.formats.cvat.elements import drawing_from
 from conceptset.geometry import Ellipse
 from conceptset.parsing.defects import Spot
@@ -87,12 +87,12 @@ def test_ellipses_and_boxes_turn_like_the_decoder_says(x, y, a, b, degrees):
     spot = Spot(Problems("raise"), "a.xml")
     about = {"cx": x, "cy": y, "rx": a, "ry": b, "rotation": degrees}
     ellipse = drawing_from("ellipse", {key: repr(v) for key, v in about.items()}, spot, "it")
-    ours = rasterize(shape_of(ellipse, SIZE, spot, "it")[1], SIZE)
+    ours = rasterize(shape_of(ellipse, Canvas(SIZE), spot, "it")[1], SIZE)
     theirs = decoder.ellipse(x, y, a, b, degrees, SIZE)
     assert (ours != theirs).sum() <= 1  # a centre on the rim, to the last bit
     about = {"xtl": x, "ytl": y, "xbr": x + a, "ybr": y + b, "rotation": degrees}
     box = drawing_from("box", {key: repr(v) for key, v in about.items()}, spot, "it")
-    ours = rasterize(shape_of(box, SIZE, spot, "it")[1], SIZE)
+    ours = rasterize(shape_of(box, Canvas(SIZE), spot, "it")[1], SIZE)
     theirs = decoder.box(x, y, x + a, y + b, degrees, SIZE)
     assert (ours != theirs).sum() <= 1
 
@@ -107,7 +107,7 @@ def test_masks_like_the_decoder_says(width, height, left, top, data):
         "rle": ", ".join(map(str, counts))
     }
     mask = drawing_from("mask", attributes, spot, "it")
-    ours = rasterize(shape_of(mask, SIZE, spot, "it")[1], SIZE)
+    ours = rasterize(shape_of(mask, Canvas(SIZE), spot, "it")[1], SIZE)
     assert np.array_equal(ours, decoder.runs(counts, left, top, width, height, SIZE))
 
 

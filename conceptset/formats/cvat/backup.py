@@ -13,7 +13,7 @@ import numpy as np
 from conceptset.errors import UnsafeError
 from conceptset.formats.base import ReadContext
 from conceptset.formats.cvat.bundle import Bundle, Frame, Job
-from conceptset.formats.cvat.drawing import NOTHING, Drawing, between
+from conceptset.formats.cvat.drawing import NOTHING, Canvas, Drawing, between
 from conceptset.formats.cvat.elements import order_from
 from conceptset.formats.cvat.entries import KINDS, drawing_from
 from conceptset.formats.cvat.regions import NAME_IT, SILENT, Labels, Listing, owner_of, region_from
@@ -236,7 +236,8 @@ class _Reader:
         placed = self._place(image, spot)
         if placed is None:
             return None
-        regions = (_region(one, placed) for one in shown)
+        canvas = Canvas(placed.size)
+        regions = (_region(one, canvas) for one in shown)
         return ImageRecord(
             image=placed.key,
             size=placed.size,
@@ -267,12 +268,12 @@ class _Reader:
         return place_photograph(catalogue, name, image.size, spot, beside=beside, habit="upright")
 
 
-def _region(shown: _Shown, placed: Placed) -> Region | None:
+def _region(shown: _Shown, canvas: Canvas) -> Region | None:
     """The region of an entry; None after a report."""
     _, label, spot, value = shown.entry
     if value is None:
         owner, drawing = owner_of("tag", label), Drawing("tag", NOTHING)
-        return region_from(drawing, Listing(label, owner, spot, None), placed.size)
+        return region_from(drawing, Listing(label, owner, spot, None), canvas)
     owner = owner_of(value["type"], label)
     found = drawing_from(value, spot, owner)
     if found is None:
@@ -283,7 +284,7 @@ def _region(shown: _Shown, placed: Placed) -> Region | None:
         found = between(found, right, (shown.frame - begin) / (end - begin))
     order = order_from(value.get("z_order"), spot, owner)
     listing = Listing(label, owner, spot, None, order, shown.interpolated)
-    return region_from(found, listing, placed.size)
+    return region_from(found, listing, canvas)
 
 
 def _is_hidden(value: dict[str, Any] | None) -> bool:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from conceptset.formats.cvat.runs import Budget, rle_from_runs
 from conceptset.geometry import (
-    BoolArray,
     Ellipse,
     FloatArray,
     Geometry,
     Rings,
-    check_size,
-    rle_from_window,
 )
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.outlines import ring_from_numbers
@@ -51,17 +49,30 @@ class Drawing:
 NOTHING = np.zeros(0)
 
 
-def shape_of(drawing: Drawing, size: tuple[int, int], spot: Spot, owner: str) -> Shape | None:
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """An image that shapes lie on.
+
+    Attributes:
+        size: (height, width).
+        budget: How much its masks may still hold.
+    """
+
+    size: tuple[int, int]
+    budget: Budget = field(default_factory=Budget)
+
+
+def shape_of(drawing: Drawing, canvas: Canvas, spot: Spot, owner: str) -> Shape | None:
     """Kind and geometry of a drawing; None after a report.
 
     Args:
         drawing: Its numbers are finite and no larger than any image.
-        size: (height, width) of the image.
+        canvas: The image it lies on.
         spot: Where it stands.
         owner: What messages call it: `the polygon of "door"`.
     """
     if drawing.kind == "mask":
-        return _mask(drawing, size, spot, owner)
+        return _mask(drawing, canvas, spot, owner)
     if drawing.kind in _MAKERS:
         return _MAKERS[drawing.kind](drawing, spot, owner)
     return ("tag" if drawing.kind == "tag" else "mark"), None
@@ -151,14 +162,9 @@ def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
-def _mask(drawing: Drawing, size: tuple[int, int], spot: Spot, owner: str) -> Shape | None:
-    left, top, width, height = drawing.window
-    try:
-        check_size((height, width))
-        bitmap = _bitmap(drawing.numbers, (height, width))
-    except ValueError as error:
-        spot.report("SRC023", f"{owner} is broken: {error}.")
-        return None
+def _mask(drawing: Drawing, canvas: Canvas, spot: Spot, owner: str) -> Shape | None:
+    _, _, width, height = drawing.window
+    size = canvas.size
     if width > size[1] or height > size[0]:
         spot.report(
             "SRC024",
@@ -166,28 +172,11 @@ def _mask(drawing: Drawing, size: tuple[int, int], spot: Spot, owner: str) -> Sh
             f"{size[1]}.",
         )
         return None
-    return "region", rle_from_window(bitmap, (top, left), size)
-
-
-def _bitmap(runs: FloatArray, size: tuple[int, int]) -> BoolArray:
-    """The pixels of a window, (height, width) bool.
-
-    Raises:
-        ValueError: The runs do not describe it.
-    """
-    total = size[0] * size[1]
-    broken = runs != np.floor(runs)
-    if broken.any():
-        raise ValueError(f"run {int(np.argmax(broken))} is no whole number")
-    if runs.size and runs.min() < 0:
-        raise ValueError(f"run {int(np.argmin(runs))} is negative ({runs.min():.0f})")
-    if runs.sum() != total:
-        raise ValueError(
-            f"the runs add up to {runs.sum():.0f}, {size[0]} x {size[1]} = {total} was expected"
-        )
-    values = np.zeros(runs.size, dtype=bool)
-    values[1::2] = True
-    return np.repeat(values, runs.astype(np.int64)).reshape(size)
+    try:
+        return "region", rle_from_runs(drawing.numbers, drawing.window, size, canvas.budget)
+    except ValueError as error:
+        spot.report("SRC023", f"{owner} is broken: {error}.")
+        return None
 
 
 def between(left: Drawing, right: Drawing | None, share: float) -> Drawing:

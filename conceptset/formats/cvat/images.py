@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from conceptset.errors import UnsafeError
 from conceptset.formats.base import ReadContext
+from conceptset.formats.cvat.drawing import Canvas
 from conceptset.formats.cvat.elements import (
     KINDS,
     drawing_from,
@@ -121,6 +122,7 @@ class Images:
     def _regions(self, image: Element, task: Task, placed: Placed, spot: Spot) -> Iterator[Region]:
         counts: dict[str, int] = {}
         person = None if task.naming is None else task.naming.person
+        canvas = Canvas(placed.size)
         for element in image:
             tag = element.tag
             counts[tag] = counts.get(tag, 0) + 1
@@ -136,7 +138,7 @@ class Images:
             if drawing is None:
                 continue
             order = order_from(element.get("z_order"), here, owner)
-            region = region_from(drawing, Listing(name, owner, here, person, order), placed.size)
+            region = region_from(drawing, Listing(name, owner, here, person, order), canvas)
             if region is not None:
                 yield region
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from conceptset.findings import Problems
-from conceptset.formats.cvat.drawing import Drawing, shape_of
+from conceptset.formats.cvat.drawing import Canvas, Drawing, shape_of
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import clean_name, described, quoted
 from conceptset.records import Origin, Person, Region
@@ -97,9 +97,9 @@ class Listing:
     interpolated: bool = False
 
 
-def region_from(drawing: Drawing, listing: Listing, size: tuple[int, int]) -> Region | None:
-    """The region of a drawing on an image of (height, width); None after a report."""
-    shape = shape_of(drawing, size, listing.spot, listing.owner)
+def region_from(drawing: Drawing, listing: Listing, canvas: Canvas) -> Region | None:
+    """The region of a drawing on an image; None after a report."""
+    shape = shape_of(drawing, canvas, listing.spot, listing.owner)
     if shape is None:
         return None
     kind, geometry = shape

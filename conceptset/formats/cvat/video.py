@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from conceptset.formats.base import ReadContext
-from conceptset.formats.cvat.drawing import Drawing, between
+from conceptset.formats.cvat.drawing import Canvas, Drawing, between
 from conceptset.formats.cvat.elements import (
     KINDS,
     drawing_from,
@@ -35,7 +35,7 @@ from conceptset.formats.cvat.scratch import Scratch
 from conceptset.formats.cvat.tracks import FrameIndex, Listed, Shown, without_repeats
 from conceptset.geometry import IntArray
 from conceptset.parsing.defects import Spot
-from conceptset.parsing.photographs import Placed, place_photograph
+from conceptset.parsing.photographs import place_photograph
 from conceptset.parsing.values import described, quoted, whole_number
 from conceptset.records import ImageRecord, Origin, Region
 
@@ -218,7 +218,8 @@ class Video:
         )
         if placed is None:
             return None
-        regions = (self._region(one, frame, task, placed) for one in shown)
+        canvas = Canvas(placed.size)
+        regions = (self._region(one, frame, task, canvas) for one in shown)
         return ImageRecord(
             image=placed.key,
             size=placed.size,
@@ -228,7 +229,7 @@ class Video:
             origin=Origin(spot.file, spot.pointer),
         )
 
-    def _region(self, shown: Shown, frame: int, task: Task, placed: Placed) -> Region | None:
+    def _region(self, shown: Shown, frame: int, task: Task, canvas: Canvas) -> Region | None:
         header, step, begin, attributes = self._scratch.get(shown.number)
         pointer, label = self._header(header)
         spot = Spot(self._file.problems, self._file.file, f"{pointer}/{step}")
@@ -242,7 +243,7 @@ class Video:
         person = None if task.naming is None else task.naming.person
         order = order_from(attributes.get("z_order"), spot, owner)
         listing = Listing(label, owner, spot, person, order, shown.interpolated)
-        return region_from(drawing, listing, placed.size)
+        return region_from(drawing, listing, canvas)
 
     def _moved(self, drawing: Drawing, later: int, begin: int, frame: int) -> Drawing:
         """What is shown on the way to a later listing."""

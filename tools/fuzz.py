@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -28,14 +29,28 @@ import atheris
 with atheris.instrument_imports(include=["conceptset"]):
     from conceptset.errors import ConceptsetError
     from conceptset.findings import Problems
-    from conceptset.formats import format_named
+    from conceptset.formats import format_named, formats
     from conceptset.formats.base import Candidate, Format, ReadContext
     from conceptset.io import archives
     from conceptset.io.catalogue import ImageCatalogue
     from conceptset.raster import rasterize
 
+    formats()  # loads every reader while imports are watched
+
 from PIL import Image
 
+# Seeds come from other images: their names and sizes are made those of the playground's.
+FITTING = (
+    (rb'("(?:file_name|filename|imagePath)"\s*:\s*)"[^"]*"', rb'\1"a.png"'),
+    (rb'("(?:height|imageHeight)"\s*:\s*)[0-9.]+', rb"\g<1>6"),
+    (rb'("(?:width|imageWidth)"\s*:\s*)[0-9.]+', rb"\g<1>8"),
+    (rb'(<image [^>]*name=)"[^"]*"', rb'\1"a.png"'),
+    (rb'(<image [^>]*width=)"[^"]*"', rb'\1"8"'),
+    (rb'(<image [^>]*height=)"[^"]*"', rb'\1"6"'),
+    (rb"(<filename>)[^<]*", rb"\1a.png"),
+    (rb"(<(?:nrows|height)>)[^<]*", rb"\g<1>6"),
+    (rb"(<(?:ncols|width)>)[^<]*", rb"\g<1>8"),
+)
 SEPARATOR = b"\n--8<--\n"
 PHOTOGRAPHS = {"a.png": (6, 8), "b/c.png": (8, 6), "frame_000000.png": (6, 8), "a.jpg": (6, 8)}
 
@@ -96,7 +111,7 @@ def main() -> None:
         corpus = folder / "corpus"
         corpus.mkdir()
         for number, data in enumerate(_seeds(target, options.seeds)):
-            (corpus / f"{number:05}").write_bytes(data)
+            (corpus / f"{number:05}").write_bytes(_fitted(data))
         work = _playground(folder / "work")
         arguments = [
             sys.argv[0],
@@ -126,6 +141,12 @@ def _seeds(target: Target, folder: Path | None) -> Iterator[bytes]:
     for path in sorted(folder.rglob("*")):
         if path.suffix in target.suffixes and path.stat().st_size < 65536:
             yield path.read_bytes()
+
+
+def _fitted(data: bytes) -> bytes:
+    for pattern, replacement in FITTING:
+        data = re.sub(pattern, replacement, data)
+    return data
 
 
 def _playground(folder: Path) -> Path:

@@ -19,6 +19,7 @@ GROUP = "conceptset.formats"
 _BUILT_IN = {
     "ade20k": "conceptset.formats.ade20k:FORMAT",
     "binary-masks": "conceptset.formats.masks:BINARY_MASKS",
+    "broden": "conceptset.formats.broden:FORMAT",
     "coco": "conceptset.formats.coco:FORMAT",
     "cvat": "conceptset.formats.cvat:FORMAT",
     "darwin": "conceptset.formats.darwin:FORMAT",

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from conceptset.findings import Finding, Problems
 from conceptset.parsing.defects import (
     ade20k,
+    concept_sets,
     cvat,
     darwin,
     embedded,
@@ -35,6 +36,7 @@ _TABLE = (
     *mask_folders.DEFECTS,
     *darwin.DEFECTS,
     *embedded.DEFECTS,
+    *concept_sets.DEFECTS,
 )
 DEFECTS = MappingProxyType(
     {defect.code: defect for defect in sorted(_TABLE, key=lambda defect: defect.code)}

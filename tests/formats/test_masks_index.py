@@ -587,6 +587,13 @@ def test_many_masks_on_two_processes_are_the_same(source):
     assert [name for name, _ in results[0]] == [f"images/{name}.png" for name in names]
 
 
+def test_other_images_of_the_same_name_are_not_taken_for_photographs(source, read_format):
+    root = source(["images/a.jpg", "regions/a.png"], ["labels/a.png"])
+    records, findings = read_format(MASKS, root, root)
+    assert [record.image for record in records] == ["images/a.jpg"]
+    assert codes_of(findings) == ["SRC072", "SRC073"]
+
+
 # detection
 
 

@@ -143,9 +143,9 @@ class Roots:
         if found is not None:
             return [found] * len(files)
         first, name = asked.first
-        more = f" of {len(files)} files" if len(files) > 1 else ""
+        several = f", nor of the {len(files) - 1} other files" if len(files) > 1 else ""
         raise SourceError(
-            f"names images, such as {quoted(name)}; none{more} was found",
+            f"names images, such as {quoted(name)}; none of them{several} was found",
             path=first,
             hint="Give the folder of the photographs with --images DIR.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptset.errors import UsageError
+from conceptset.errors import SourceError, UsageError
 from conceptset.formats import ask
 from conceptset.formats.base import Detection, Format
 from conceptset.io.archives import has_archive_name
@@ -77,6 +77,9 @@ def survey(path: Path, readers: Sequence[Format], *, forced: bool = False) -> Su
         readers: The formats to ask.
         forced: Whether `--format` chose the reader: then it also takes what it takes on request
             only, and a file whatever it says.
+
+    Raises:
+        SourceError: The directory cannot be read.
     """
     whole = ask(path, readers)
     inner: Path | None = path
@@ -143,8 +146,11 @@ def _only_folder(path: Path) -> Path | None:
     """The one directory in a directory that holds nothing else."""
     if not path.is_dir():
         return None
-    with os.scandir(path) as entries:
-        visible = [entry for entry in entries if not _is_hidden(entry.name)]
-        if len(visible) == 1 and visible[0].is_dir(follow_symlinks=False):
-            return path / visible[0].name
+    try:
+        with os.scandir(path) as entries:
+            visible = [entry for entry in entries if not _is_hidden(entry.name)]
+    except OSError as error:
+        raise SourceError(f"cannot be read ({error.strerror})", path=path) from error
+    if len(visible) == 1 and visible[0].is_dir(follow_symlinks=False):
+        return path / visible[0].name
     return None

@@ -256,6 +256,20 @@ def test_files_that_share_no_root_get_their_own(world):
     assert roots == {"instances_train.json": "train", "instances_val.json": "val"}
 
 
+@pytest.mark.parametrize("inside", ["", "images/"])
+def test_a_folder_for_each_person_with_photographs_of_one_name(world, tmp_path, inside):
+    """Each file means its own, though the names are equal."""
+    for number, person in enumerate(("ada", "ben")):
+        (world.root / person / inside).mkdir(parents=True)
+        Image.new("RGB", SIZE[::-1], (number, 0, 0)).save(world.root / person / inside / "a.png")
+        world.coco(f"{person}/x.json", {"a.png": SIZE}, DRAWN)
+    two = options(annotator_from="folder", match="bytes")
+    report = build_set([world.root], tmp_path / "set", two)
+    assert report.manifest.counts.images == 2
+    rows = rows_of(tmp_path / "set/annotators.csv")
+    assert [(row["annotator"], row["images"]) for row in rows] == [("ada", "1"), ("ben", "1")]
+
+
 def test_a_file_without_its_photographs_gets_the_root_of_the_others(world, tmp_path):
     """Its reader reports each of them; it does not cost the others."""
     world.photograph("a.png")

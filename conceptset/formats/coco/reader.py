@@ -101,7 +101,11 @@ class _Reader:
         if workers is None:
             return None
         placed = place_photograph(
-            self.context.catalogue, entry["file_name"], stated_size(entry), spot
+            self.context.catalogue,
+            entry["file_name"],
+            stated_size(entry),
+            spot,
+            beside=self.context.beside,
         )
         if placed is None:
             return None

@@ -127,5 +127,7 @@ def printable(text: str, limit: int = 300) -> str:
     >>> printable("a\nb\u202e")
     'a\\nb\\u202e'
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = text
+    if not text.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"

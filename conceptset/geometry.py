@@ -144,14 +144,15 @@ def ring_from(points: FloatArray) -> FloatArray | None:
     """
     if len(points) == 0:
         return None
+    differs = points[1:] != points[:-1]
     moved = np.ones(len(points), dtype=bool)
-    moved[1:] = np.any(points[1:] != points[:-1], axis=1)
-    ring = points[moved]
-    if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
+    np.logical_or(differs[:, 0], differs[:, 1], out=moved[1:])
+    ring = points if moved.all() else points[moved]
+    if len(ring) > 1 and ring[0].tolist() == ring[-1].tolist():
         ring = ring[:-1]
     if len(ring) < 3:
         return None
-    if np.array_equal(ring[0], ring[2]) and len(np.unique(ring, axis=0)) < 3:
+    if ring[0].tolist() == ring[2].tolist() and len(np.unique(ring, axis=0)) < 3:
         return None  # neighbours differ, so three points are distinct if the first and third are
     return np.ascontiguousarray(ring, dtype=np.float64)
 

@@ -206,6 +206,15 @@ class ImageCatalogue:
                 path=name,
                 hint="Name the image with its folder, or give a narrower --images DIR.",
             )
+        return self.open(key)
+
+    def open(self, key: str) -> Photograph:
+        """The photograph of a key that `locate` gave.
+
+        Raises:
+            ImageError: Its header cannot be read.
+            UnsafeError: The header announces a bomb.
+        """
         if key not in self._headers:
             header = read_header(self.root / key)
             self._headers[key] = Photograph(key, self.root, header, None, self.collection)

@@ -124,7 +124,10 @@ class JsonFile:
         text = element.text
         large = _RUN in text.encode().translate(_DIGITS)
         try:
-            return (self._careful if large else self._quick).decode(text)
+            value, end = (self._careful if large else self._quick).raw_decode(text)
+            if end < len(text):
+                raise json.JSONDecodeError("Extra data", text, end)
+            return value
         except (ValueError, RecursionError) as error:
             within = error.pos if isinstance(error, json.JSONDecodeError) else 0
             raise self.refused(error, element.offset + len(text[:within].encode())) from error

@@ -24,6 +24,8 @@ def numbers_from(values: Sequence[Any], spot: Spot, owner: str) -> FloatArray | 
     """
     bad = set(map(type, values)) - {int, float}
     numbers = None if bad else np.array(values, dtype=np.float64)
+    if numbers is not None and np.abs(numbers).max(initial=0.0) <= MAX_COORDINATE:  # not so for NaN
+        return numbers
     if numbers is None or not np.isfinite(numbers).all():
         place = next(i for i, value in enumerate(values) if not _is_number(value))
         spot.report(

@@ -150,7 +150,7 @@ def _find(catalogue: ImageCatalogue, name: str, spot: Spot, beside: str) -> Phot
         spot.report("SRC002", f"several photographs are called {quoted(name)}.")
         return None
     try:
-        return catalogue.find(name, beside)
+        return catalogue.open(found)
     except (ImageError, UnsafeError) as error:
         spot.report("SRC003", f"the photograph {quoted(name)} {error.message}.")
         return None

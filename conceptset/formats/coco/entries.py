@@ -14,7 +14,7 @@ NO_HASH = -(1 << 63)
 
 _SHAPE_KEYS = ("segmentation", "bbox", "segments_info")
 _OTHER_KEYS = ("caption", "keypoints")
-_DECIDE = ('"caption"', '"keypoints"', '"segments_info"')
+_DECIDE = re.compile(r'"(?:caption|keypoints|segments_info)"')
 _ID = re.compile(r'[ \t\n\r]*:[ \t\n\r]*(?:(0|[1-9][0-9]{0,17})|"([^"]*)")[ \t\n\r]*[,}]')
 _TOLERANCE = 1e-6
 
@@ -34,7 +34,7 @@ def is_other(annotation: dict[str, Any]) -> bool:
 
 def tells_by_its_ids(text: str) -> bool:
     """Whether an annotation's ids say all that is needed before its image is known."""
-    return not any(key in text for key in _DECIDE)
+    return _DECIDE.search(text) is None
 
 
 def id_in(text: str, key: str) -> tuple[bool, str | None]:

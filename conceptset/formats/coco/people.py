@@ -14,9 +14,13 @@ from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import clean_name, described, person_from
 from conceptset.records import Person
 
+_KEYS = ("annotator", "rater_id", "attributes")
+
 
 def own_value(annotation: dict[str, Any]) -> tuple[str, object]:
     """(key, value) by which an annotation names its annotator; ("", None) if it does not."""
+    if annotation.keys().isdisjoint(_KEYS):
+        return "", None
     attributes = annotation.get("attributes")
     candidates = [
         ("annotator", annotation.get("annotator")),

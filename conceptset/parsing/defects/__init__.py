@@ -69,8 +69,10 @@ class Spot:
         >>> Spot(Problems(), "a.json").at("annotations", 14).pointer
         '/annotations/14'
         """
-        inner = "".join(f"/{step}" for step in steps)
-        return Spot(self.problems, self.file, self.pointer + inner, self.line)
+        pointer = self.pointer
+        for step in steps:
+            pointer = f"{pointer}/{step}"
+        return Spot(self.problems, self.file, pointer, self.line)
 
     def report(self, code: str, message: str, *, hint: str | None = None) -> None:
         """Record one defect here.

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""What large inputs cost: memory and time of reading a large COCO file, cores busy in a build.
+
+    python tools/bench_large.py read FOLDER [--megabytes 1024] [--keep]
+    python tools/bench_large.py build FOLDER [--images 2000] [--jobs N] [--keep]
+
+`read` writes a file with its annotations before its images, unsorted, and reads it; beside that
+the same bytes are only parsed, annotation by annotation, by Python's own decoder. `build` builds a
+set from photographs of 640 x 480 in a process of its own and compares its processor time with
+decoding, resizing and encoding the same photographs and maps. Peaks are those of fresh processes.
+Everything is written below FOLDER and removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import io
+import itertools
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+WIDTH, HEIGHT = 640, 480
+N_NAMES = 90
+N_SHAPES = 10_007  # different ones, repeated
+N_PHOTOGRAPHS = 200  # different ones; the others are links to these
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: the workers' time is counted here when they end
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["read", "build", *CHILDREN])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--megabytes", type=int, default=1024)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--keep", action="store_true", help="leave the files where they are")
+    options = parser.parse_args()
+    if options.what in CHILDREN:
+        print(json.dumps(CHILDREN[options.what](options.folder)))
+        return
+    home = options.folder / "bench_large"
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        (measure_read if options.what == "read" else measure_build)(home, options)
+    finally:
+        if not options.keep:
+            shutil.rmtree(home)
+
+
+# ------------------------------------------------------------------ the files
+
+
+def write_photographs(folder: Path, count: int) -> None:
+    """Smooth noise, as large as a photograph when encoded; most are links to a few."""
+    folder.mkdir(exist_ok=True)
+    draw = np.random.default_rng(0)
+    for place in range(count):
+        path = folder / f"{place:06}.jpg"
+        if path.exists():
+            continue
+        if place >= N_PHOTOGRAPHS:
+            os.link(folder / f"{place % N_PHOTOGRAPHS:06}.jpg", path)
+            continue
+        coarse = draw.integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), dtype=np.uint8)
+        picture = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        picture.filter(ImageFilter.GaussianBlur(1)).save(path, quality=85)
+
+
+def shape(draw: random.Random, *, as_runs: bool) -> str:
+    """What an annotation says besides its ids: a star of 8 to 80 points, or a mask of runs."""
+    count = draw.randint(8, 80)
+    x, y = draw.uniform(100, WIDTH - 100), draw.uniform(100, HEIGHT - 100)
+    reach = draw.uniform(10, 100)
+    segmentation: object
+    if as_runs:
+        runs = [draw.randint(1, 400) for _ in range(2 * count)]
+        segmentation = {"size": [HEIGHT, WIDTH], "counts": [*runs, WIDTH * HEIGHT - sum(runs)]}
+    else:
+        ring = []
+        for turn in sorted(draw.uniform(0, 2 * math.pi) for _ in range(count)):
+            far = reach * draw.uniform(0.7, 1)
+            ring += [round(x + far * math.cos(turn), 2), round(y + far * math.sin(turn), 2)]
+        segmentation = [ring]
+    box = [x - reach, y - reach, 2 * reach, 2 * reach]
+    entry = {"segmentation": segmentation, "area": reach * reach, "iscrowd": 0, "bbox": box}
+    return json.dumps(entry)[:-1]
+
+
+def write_coco(path: Path, *, per_image: int, images: int | None, size: int | None) -> int:
+    """A COCO file, one annotation a line, images last; the number of images.
+
+    Args:
+        path: The file.
+        per_image: Annotations of each image.
+        images: How many, or
+        size: how many bytes of annotations to write.
+    """
+    draw = random.Random(0)
+    shapes = [shape(draw, as_runs=place % 10 == 0) for place in range(N_SHAPES)]
+    own = sum(map(len, shapes)) / N_SHAPES + 60
+    count = images if images is not None else int((size or 0) / (own * per_image))
+    with path.open("w", encoding="ascii") as stream:
+        stream.write('{"info": {}, "annotations": [\n')
+        for place in range(count * per_image):
+            ids = f'"image_id": {draw.randint(1, count)}, "category_id": {draw.randint(1, N_NAMES)}'
+            comma = ",\n" if place else ""
+            stream.write(f'{comma}{shapes[place % N_SHAPES]}, {ids}, "id": {place + 1}}}')
+        entries = [
+            {"id": place, "file_name": f"{place - 1:06}.jpg", "height": HEIGHT, "width": WIDTH}
+            for place in range(1, count + 1)
+        ]
+        names = [{"id": place, "name": f"thing {place}"} for place in range(1, N_NAMES + 1)]
+        stream.write(f'\n], "images": {json.dumps(entries)}, "categories": {json.dumps(names)}}}')
+    return count
+
+
+# ------------------------------------------------------------------ reading
+
+
+def measure_read(home: Path, options: argparse.Namespace) -> None:
+    path = home / "large.json"
+    if not path.exists():
+        count = write_coco(path, per_image=12, images=None, size=options.megabytes << 20)
+        write_photographs(home / "images", count)
+    print(f"{path.stat().st_size / (1 << 20):.0f} MiB, annotations before images, unsorted")
+    parsed, read = child("parse", home), child("records", home)
+    for name, found in (("parsed only", parsed), ("read", read)):
+        print(
+            f"{name:12} {found['seconds']:7.1f} s  peak {found['peak']:6.0f} MiB  "
+            f"({found['peak'] - found['before']:.0f} MiB above the imports)  {found['count']:,}"
+        )
+    print(f"read / parsed: {read['seconds'] / parsed['seconds']:.2f}")
+
+
+def child(what: str, home: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, what, str(home)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command))
+    return found
+
+
+def measured(work: Callable[[], int]) -> dict[str, float]:
+    """Processor seconds and peak of this process, in MiB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    begin = time.process_time()
+    count = work()
+    seconds = time.process_time() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "before": before, "peak": peak, "count": count}
+
+
+def parse_only(home: Path) -> dict[str, float]:
+    """Python's own decoder, annotation by annotation; the file has one on each line."""
+
+    def work() -> int:
+        count = 0
+        with (home / "large.json").open(encoding="ascii") as stream:
+            for line in stream:
+                if line.startswith('{"segmentation"'):
+                    json.loads(line.rstrip(",\n"))
+                    count += 1
+        return count
+
+    return measured(work)
+
+
+def read_records(home: Path) -> dict[str, float]:
+    from conceptset.findings import Problems
+    from conceptset.formats.base import ReadContext
+    from conceptset.formats.coco import FORMAT
+    from conceptset.io.catalogue import ImageCatalogue
+
+    def work() -> int:
+        context = ReadContext(ImageCatalogue(home / "images"), Problems(), "large.json")
+        records = FORMAT.read(home / "large.json", context)
+        return sum(len(record.regions) for record in records)
+
+    return measured(work)
+
+
+CHILDREN = {"parse": parse_only, "records": read_records}
+
+
+# ------------------------------------------------------------------ building
+
+
+def measure_build(home: Path, options: argparse.Namespace) -> None:
+    write_photographs(home / "images", options.images)
+    source = home / "case.json"
+    write_coco(source, per_image=8, images=options.images, size=None)
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    for jobs in dict.fromkeys((1, options.jobs)):
+        out = home / f"set{jobs}"
+        wall, busy, peak = run_build(source, out, jobs)
+        print(
+            f"build, {jobs} jobs: {wall:.1f} s, {options.images / wall:.0f} images/s, "
+            f"{busy / (wall * jobs):.0%} of {jobs} cores busy, largest process {peak:.0f} MiB"
+        )
+        if jobs == 1:
+            floor = bare_seconds(home, out)
+            print(f"build / decode + resize + encode: {busy / floor:.2f} (processor time)")
+
+
+def run_build(source: Path, out: Path, jobs: int) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds of all its processes, and the peak of the largest in MiB."""
+    before, begin = spent(), time.perf_counter()
+    command = ["-m", "conceptset", "build", source, "--out", out, "--jobs", jobs]
+    command += ["--annotator", "ada", "--match", "bytes", "--on-error", "collect"]
+    arguments = [sys.executable, *map(str, command)]
+    subprocess.run(arguments, check=False, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - begin
+    while True:  # what outlived its parent has come to us
+        try:
+            os.wait()
+        except ChildProcessError:
+            break
+    return wall, spent() - before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def spent() -> float:
+    """Processor seconds of all processes that ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def bare_seconds(home: Path, built: Path) -> float:
+    """Processor seconds of the work nobody can avoid for the images of a set."""
+    photographs = sorted((built / "images/images").glob("*.jpg"))
+    maps = [
+        np.asarray(Image.open(path)) for path in sorted((built / "images/images").glob("*.png"))
+    ]
+    begin = time.process_time()
+    for photograph, labels in itertools.zip_longest(photographs, maps):
+        with Image.open(home / "images" / photograph.name) as image:
+            small = image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+        small.save(io.BytesIO(), "JPEG", quality=95, subsampling=0)
+        if labels is not None:
+            Image.fromarray(labels).save(io.BytesIO(), "PNG", compress_level=6)
+    return time.process_time() - begin
+
+
+if __name__ == "__main__":
+    main()

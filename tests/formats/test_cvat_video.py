@@ -310,10 +310,10 @@ def test_the_index_against_going_through_frames_one_by_one(several, existing, un
             (frame, hidden, drawn, 100 * place + number)
             for number, (frame, (hidden, drawn)) in enumerate(listed.items())
         ]
-        frames, hidden, drawn, numbers = (np.array(column) for column in zip(*rows, strict=True))
-        index.add(
-            Listed(frames, hidden, drawn, numbers), np.array(sorted(existing), dtype=int), 0, until
-        )
+        track = Listed()
+        for frame, hidden, drawn, number in rows:
+            track.append(frame, number, hidden=hidden, drawn=drawn)
+        assert index.add(track, sorted(existing), until=until) is None
         expected += plain_frames(rows, existing, until)
     ours = [(frame, *one) for frame, group in index.frames() for one in group]
     assert ours == sorted(expected, key=lambda one: (one[0], one[1] // 100))

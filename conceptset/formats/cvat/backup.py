@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from conceptset.errors import UnsafeError
 from conceptset.formats.base import ReadContext
 from conceptset.formats.cvat.bundle import Bundle, Frame, Job
@@ -17,8 +15,7 @@ from conceptset.formats.cvat.drawing import NOTHING, Canvas, Drawing, between
 from conceptset.formats.cvat.elements import order_from
 from conceptset.formats.cvat.entries import KINDS, drawing_from
 from conceptset.formats.cvat.regions import NAME_IT, SILENT, Labels, Listing, owner_of, region_from
-from conceptset.formats.cvat.tracks import FrameIndex, Listed, without_repeats
-from conceptset.geometry import IntArray
+from conceptset.formats.cvat.tracks import FrameIndex, Listed
 from conceptset.io.catalogue import NotFound
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.photographs import Placed, first_found, place_photograph
@@ -146,7 +143,6 @@ class _Reader:
         self, job: Job, spot: Spot, frames: list[int], shown: dict[int, list[_Shown]]
     ) -> None:
         index = FrameIndex(Path(self._file.file))
-        existing = np.array(frames, dtype=np.int64)
         entries: list[_Entry] = []
         for place, track in enumerate(job.entry.get("tracks", [])):
             here = spot.at("tracks", place)
@@ -155,7 +151,7 @@ class _Reader:
                 continue
             label = self._label(track, here, "the track")
             if label is not None:
-                self._enter(track["shapes"], label, here, entries, index, existing)
+                self._enter(track["shapes"], label, here, entries, index, frames)
         for number, several in index.frames():
             for one in several:
                 entry = entries[one.number]
@@ -172,10 +168,10 @@ class _Reader:
         spot: Spot,
         entries: list[_Entry],
         index: FrameIndex,
-        existing: IntArray,
+        existing: list[int],
     ) -> None:
         """Enter the frames that one track is shown on."""
-        own: list[_Entry] = []
+        listed = Listed()
         for place, value in enumerate(shapes):
             here = spot.at("shapes", place)
             if not isinstance(value, dict):
@@ -183,19 +179,14 @@ class _Reader:
                 continue
             frame = self._frame(value, here, "the shape")
             if frame is not None and self._is_known(value, here):
-                own.append(_Entry(frame, label, here, value))
-        if not own:
-            return
-        numbers = np.array([one.frame for one in own])
-        kept, repeated = without_repeats(numbers)
+                listed.append(frame, len(entries), hidden=_is_hidden(value))
+                entries.append(_Entry(frame, label, here, value))
+        repeated = index.add(listed, existing, until=existing[-1] if existing else -1)
         if repeated is not None:
-            own[repeated].spot.report(
-                "SRC046", f"the track of {quoted(label)} has frame {numbers[repeated]} twice."
+            entry = entries[listed.numbers[repeated]]
+            entry.spot.report(
+                "SRC046", f"the track of {quoted(label)} has frame {entry.frame} twice."
             )
-        hidden = np.array([_is_hidden(one.entry) for one in own])[kept]
-        listed = Listed(numbers[kept], hidden, np.ones(len(kept), bool), kept + len(entries))
-        index.add(listed, existing, until=int(existing[-1]) if existing.size else -1)
-        entries.extend(own)
 
     def _frame(self, value: dict[str, Any], spot: Spot, noun: str) -> int | None:
         """The number of a frame; None after a report."""
@@ -287,10 +278,8 @@ def _region(shown: _Shown, canvas: Canvas) -> Region | None:
     return region_from(found, listing, canvas)
 
 
-def _is_hidden(value: dict[str, Any] | None) -> bool:
+def _is_hidden(value: dict[str, Any]) -> bool:
     """Whether the object leaves at this frame; a skeleton does when all its joints do."""
-    if value is None:
-        return False
     joints = value.get("elements")
     if value.get("type") == "skeleton" and "outside" not in value and isinstance(joints, list):
         return bool(joints) and all(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from conceptset.formats.cvat.meta import Task
-from conceptset.geometry import IntArray
 from conceptset.io.catalogue import ImageCatalogue
 
 _STEM = re.compile(r"frame_([0-9]{6}|[1-9][0-9]{6,8})\.[^.]+")
@@ -27,17 +25,17 @@ class Frames:
 
     keys: Mapping[int, tuple[str, ...]]
 
-    def of_task(self, task: Task) -> IntArray:
-        """Numbers of the frames of a task that have a photograph, rising, (n,) int64.
+    def of_task(self, task: Task) -> list[int]:
+        """Numbers of the frames of a task that have a photograph, rising.
 
         Where nothing says which is its last frame, all that follow the first one.
         """
-        numbers = np.array(sorted(self.keys), dtype=np.int64)
-        is_part = (numbers >= task.first) & ((numbers - task.first) % task.step == 0)
-        if task.last is not None:
-            is_part &= numbers <= task.last
-        chosen: IntArray = numbers[is_part]
-        return chosen
+        end = inf if task.last is None else task.last
+        return sorted(
+            number
+            for number in self.keys
+            if task.first <= number <= end and (number - task.first) % task.step == 0
+        )
 
 
 def frames_of(catalogue: ImageCatalogue, subset: str, beside: str) -> Frames:

@@ -80,6 +80,8 @@ def _edges(runs: FloatArray, total: int) -> IntArray:
         raise ValueError(f"run {int(np.argmax(broken))} is no whole number")
     if runs.size and runs.min() < 0:
         raise ValueError(f"run {int(np.argmin(runs))} is negative ({runs.min():.0f})")
+    if runs.size and runs.max() > total:
+        raise ValueError(f"run {int(np.argmax(runs))} is longer than the {total} pixels covered")
     if runs.sum() != total:
         raise ValueError(f"the runs add up to {runs.sum():.0f}, {total} was expected")
     ends = np.cumsum(runs.astype(np.int64))

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from conceptset.errors import UnsafeError
-from conceptset.geometry import BoolArray, IntArray
 
 NONE = 0xFFFFFFFF  # no later listing
 MAX_FILLED = 20_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Listed:
-    """What one track lists, in any order.
+    """The frames one track lists, in any order; 17 bytes for each.
 
     Attributes:
-        frames: (n,) int64.
-        hidden: (n,) bool, the object leaves at that frame (`outside`).
-        drawn: (n,) bool, somebody drew it there (`keyframe`).
-        numbers: (n,) int64, where the shapes are kept.
+        frames: Their numbers.
+        numbers: Where the shapes are kept.
+        flags: 1 if the object leaves at this frame (`outside`), plus 2 if nobody drew it there
+            (no `keyframe`).
     """
 
-    frames: IntArray
-    hidden: BoolArray
-    drawn: BoolArray
-    numbers: IntArray
+    __slots__ = ("flags", "frames", "numbers")
+
+    def __init__(self) -> None:
+        self.frames = array("q")
+        self.numbers = array("q")
+        self.flags = bytearray()
+
+    def append(self, frame: int, number: int, *, hidden: bool, drawn: bool = True) -> None:
+        """Take one more."""
+        self.frames.append(frame)
+        self.numbers.append(number)
+        self.flags.append(hidden + 2 * (not drawn))
+
+    def in_order(self) -> tuple[Sequence[int], int | None]:
+        """Places of the listings by rising frame; that of the first that repeats a frame.
+
+        Of one frame the first listing counts.
+        """
+        if all(one < other for one, other in pairwise(self.frames)):
+            return range(len(self.frames)), None
+        places: dict[int, int] = {}
+        repeated = None
+        for place, frame in enumerate(self.frames):
+            if places.setdefault(frame, place) != place and repeated is None:
+                repeated = place
+        return [places[frame] for frame in sorted(places)], repeated
 
 
 class Shown(NamedTuple):
@@ -64,58 +84,55 @@ class FrameIndex:
         self._interpolated = array("B")
         self._filled = 0
 
-    def add(self, track: Listed, existing: IntArray, key: int = 0, until: int = -1) -> None:
+    def add(
+        self, track: Listed, existing: Sequence[int], key: int = 0, until: int = -1
+    ) -> int | None:
         """Enter the frames a track is shown on.
 
         From one listed frame to the next it is shown on every frame that exists between, unless it
         has left; behind the last one up to `until`.
 
         Args:
-            track: No frame comes twice.
-            existing: (n,) int64, the frames of the task that have a photograph, rising.
+            track: What it lists.
+            existing: Numbers of the frames that can be shown, rising.
             key: Added to the numbers of the frames.
             until: Frames behind it do not show a track that has not left.
+
+        Returns:
+            Place of the first listing that repeats a frame; None if there is none.
 
         Raises:
             UnsafeError: The tracks of the file are shown far more often than drawn.
         """
-        order = np.argsort(track.frames, kind="stable")
-        frames, numbers = track.frames[order], track.numbers[order]
-        shown = ~track.hidden[order]
-        self._enter(
-            frames[shown] + key,
-            numbers[shown],
-            np.full(int(shown.sum()), NONE),
-            ~track.drawn[order][shown],
-        )
-        ends = np.append(frames[1:], max(until + 1, int(frames[-1]) + 1))
-        later = np.append(numbers[1:], NONE)
-        first = np.searchsorted(existing, frames, side="right")
-        counts = np.where(shown, np.searchsorted(existing, ends, side="left") - first, 0).clip(0)
-        self._filled += int(counts.sum())
-        if self._filled > MAX_FILLED:
-            raise UnsafeError(
-                f"shows objects on more than {MAX_FILLED:,} frames for which nothing is listed",
-                path=self._path,
-                hint="Export fewer frames, or split the file.",
-            )
-        gaps = np.flatnonzero(counts)
-        counts, first = counts[gaps], first[gaps]
-        places = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
-        self._enter(
-            existing[places] + key,
-            np.repeat(numbers[gaps], counts),
-            np.repeat(later[gaps], counts),
-            np.ones(len(places), dtype=bool),
-        )
+        order, repeated = track.in_order()
+        for place, following in zip_longest(order, order[1:]):
+            flags, frame = track.flags[place], track.frames[place]
+            if flags & 1:
+                continue
+            number = track.numbers[place]
+            self._enter(frame + key, number, NONE, flags >> 1)
+            end = until + 1 if following is None else track.frames[following]
+            if end <= frame + 1:
+                continue
+            later = NONE if following is None else track.numbers[following]
+            first = bisect_right(existing, frame)
+            gap = existing[first : bisect_left(existing, end, first)]
+            self._filled += len(gap)
+            if self._filled > MAX_FILLED:
+                raise UnsafeError(
+                    f"shows objects on more than {MAX_FILLED:,} frames for which nothing is listed",
+                    path=self._path,
+                    hint="Export fewer frames, or split the file.",
+                )
+            for between in gap:
+                self._enter(between + key, number, later, 1)
+        return repeated
 
-    def _enter(
-        self, keys: IntArray, numbers: IntArray, later: IntArray, interpolated: BoolArray
-    ) -> None:
-        self._keys.frombytes(keys.astype(np.int64).tobytes())
-        self._numbers.frombytes(numbers.astype(np.uint32).tobytes())
-        self._later.frombytes(later.astype(np.uint32).tobytes())
-        self._interpolated.frombytes(interpolated.astype(np.uint8).tobytes())
+    def _enter(self, key: int, number: int, later: int, interpolated: int) -> None:
+        self._keys.append(key)
+        self._numbers.append(number)
+        self._later.append(later)
+        self._interpolated.append(interpolated)
 
     def frames(self) -> Iterator[tuple[int, list[Shown]]]:
         """(frame plus key, what it shows in the order it was entered), rising."""
@@ -133,18 +150,3 @@ class FrameIndex:
             None if later == NONE else later,
             bool(self._interpolated[place]),
         )
-
-
-def without_repeats(frames: IntArray) -> tuple[IntArray, int | None]:
-    """Places of the first listing of each frame, in order, and that of the first repetition.
-
-    >>> without_repeats(np.array([4, 2, 4, 9]))
-    (array([0, 1, 3]), 2)
-    """
-    _, first = np.unique(frames, return_index=True)
-    first.sort()
-    if len(first) == len(frames):
-        return first, None
-    kept = np.zeros(len(frames), dtype=bool)
-    kept[first] = True
-    return first, int(np.argmin(kept))

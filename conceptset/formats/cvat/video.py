@@ -6,7 +6,6 @@ shows which. Then frame after frame is put together, so memory holds the index a
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import merge
@@ -16,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 from xml.etree.ElementTree import Element
-
-import numpy as np
 
 from conceptset.formats.base import ReadContext
 from conceptset.formats.cvat.drawing import Canvas, Drawing, between
@@ -32,8 +29,7 @@ from conceptset.formats.cvat.frames import Frames, frame_name, frames_of
 from conceptset.formats.cvat.meta import MAX_FRAME, Meta, Task
 from conceptset.formats.cvat.regions import SILENT, Labels, Listing, is_short, owner_of, region_from
 from conceptset.formats.cvat.scratch import Scratch
-from conceptset.formats.cvat.tracks import FrameIndex, Listed, Shown, without_repeats
-from conceptset.geometry import IntArray
+from conceptset.formats.cvat.tracks import FrameIndex, Listed, Shown
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.photographs import place_photograph
 from conceptset.parsing.values import described, quoted, whole_number
@@ -59,9 +55,7 @@ class _Track:
     task: int
     header: int
     counts: dict[str, int] = field(default_factory=dict)
-    frames: array[int] = field(default_factory=lambda: array("q"))
-    flags: bytearray = field(default_factory=bytearray)
-    numbers: array[int] = field(default_factory=lambda: array("q"))
+    listed: Listed = field(default_factory=Listed)
 
 
 class _Tasks:
@@ -72,7 +66,7 @@ class _Tasks:
         self._context = context
         self._places = {(task.id, task.subset): n for n, task in enumerate(meta.tasks)}
         self._frames: dict[str, Frames] = {}
-        self._existing: dict[int, IntArray] = {}
+        self._existing: dict[int, list[int]] = {}
         self.all = list(meta.tasks)
 
     def place_of(self, element: Element) -> int:
@@ -92,8 +86,8 @@ class _Tasks:
             self._frames[subset] = frames_of(self._context.catalogue, subset, self._context.beside)
         return self._frames[subset]
 
-    def existing(self, place: int) -> IntArray:
-        """Numbers of the frames of a task that have a photograph, rising, (n,) int64."""
+    def existing(self, place: int) -> list[int]:
+        """Numbers of the frames of a task that have a photograph, rising."""
         if place not in self._existing:
             self._existing[place] = self.photographs(place).of_task(self.all[place])
         return self._existing[place]
@@ -162,28 +156,24 @@ class Video:
             )
             return
         attributes = needed_attributes(tag, element.attrib)
-        track.numbers.append(self._scratch.put([track.header, step, frame, attributes]))
-        track.frames.append(frame)
-        track.flags.append(_flags(element, spot, self._owner(tag, track.label)))
+        number = self._scratch.put([track.header, step, frame, attributes])
+        hidden, drawn = _flags(element, spot, self._owner(tag, track.label))
+        track.listed.append(frame, number, hidden=hidden, drawn=drawn)
 
     def end(self) -> None:
         """Finish the track."""
         track, self._track = self._track, None
-        if track is None or not track.frames:
+        if track is None or not track.listed.frames:
             return
-        frames = np.array(track.frames, dtype=np.int64)
-        kept, repeated = without_repeats(frames)
+        frames, existing = track.listed.frames, self._tasks.existing(track.task)
+        repeated = self._index.add(track.listed, existing, _TASK * track.task)
         if repeated is not None:
             track.spot.report(
                 "SRC046",
                 f"the track of {quoted(track.label)} lists frame {frames[repeated]} twice; the "
                 "first listing is read.",
             )
-        flags = np.frombuffer(track.flags, dtype=np.uint8)[kept]
-        numbers = np.array(track.numbers, dtype=np.int64)[kept]
-        listed = Listed(frames[kept], (flags & 1) > 0, (flags & 2) > 0, numbers)
-        self._index.add(listed, self._tasks.existing(track.task), _TASK * track.task)
-        self._last[track.task] = max(self._last.get(track.task, 0), int(frames.max()))
+        self._last[track.task] = max(self._last.get(track.task, 0), max(frames))
 
     def records(self) -> Iterator[ImageRecord]:
         """One record per frame: every frame of the tasks that has a photograph, or shapes."""
@@ -199,7 +189,7 @@ class Video:
         for place, task in enumerate(self._tasks.all):
             last = self._last.get(place, -1) if task.last is None else task.last
             existing = self._tasks.existing(place)
-            yield from (existing[existing <= last] + _TASK * place).tolist()
+            yield from (frame + _TASK * place for frame in existing if frame <= last)
 
     def _record(self, key: int, shown: list[Shown]) -> ImageRecord | None:
         place, frame = divmod(key, _TASK)
@@ -273,11 +263,10 @@ class Video:
         return found
 
 
-def _flags(element: Element, spot: Spot, owner: str) -> int:
-    """1 if the object leaves here, plus 2 if somebody drew it here."""
+def _flags(element: Element, spot: Spot, owner: str) -> tuple[bool, bool]:
+    """Whether the object leaves here, and whether somebody drew it here."""
     hidden = flag_from(element.attrib, "outside", spot, owner)
     if hidden is None and element.tag == "skeleton":
         joints = [child for child in element if child.tag in KINDS]
         hidden = bool(joints) and all(joint.get("outside") == "1" for joint in joints)
-    drawn = flag_from(element.attrib, "keyframe", spot, owner)
-    return int(bool(hidden)) + 2 * int(drawn is not False)
+    return bool(hidden), flag_from(element.attrib, "keyframe", spot, owner) is not False

@@ -320,3 +320,20 @@ def test_only_our_errors_and_only_inside(seed, changes, cut, shuffle):
         assert said.startswith(str(path))
         assert {one.name for one in Path(folder).iterdir()} <= {"x.zip", "out"}
         assert not any(one.is_symlink() for one in Path(folder).rglob("*"))
+
+
+def test_a_listing_of_more_members_than_it_holds(tmp_path):
+    end = b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 65_535, 65_535, 0, 0, 0)
+    wide = b"PK\x06\x06" + struct.pack("<Q2H2L4Q", 44, 0, 0, 0, 0, 1 << 40, 1 << 40, 0, 0)
+    place = b"PK\x06\x07" + struct.pack("<LQL", 0, 4, 1)
+    (tmp_path / "x.zip").write_bytes(b"PK\x03\x04" + wide + place + end)
+    with pytest.raises(UnsafeError, match="holds more than 65,535 members"):
+        unpack(tmp_path / "x.zip", tmp_path / "out")
+
+
+def test_one_member_larger_than_the_limit(tmp_path):
+    member = tarfile.TarInfo("a.bin")
+    member.size = 65 << 30
+    (tmp_path / "x.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(UnsafeError, match=r"x\.tar: holds more than 64 GiB when unpacked"):
+        unpack(tmp_path / "x.tar", tmp_path / "out")

@@ -225,3 +225,127 @@ def test_nothing_is_made_that_nobody_needs(tmp_path):
         open_workspace(tmp_path / "absent") as workspace,
     ):
         workspace.path.touch()
+
+
+def test_zip_with_the_extensions_for_large_archives(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    pack_zip(tmp_path / "a.zip", CONTENT)
+    assert b"PK\x06\x06" in (tmp_path / "a.zip").read_bytes()
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert unpacked(tmp_path / "out") == CONTENT
+
+
+def test_a_comment_behind_the_list_of_members(tmp_path):
+    pack_zip(tmp_path / "a.zip", CONTENT)
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.comment = b"exported by a tool " * 100
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert unpacked(tmp_path / "out") == CONTENT
+
+
+def test_bytes_before_and_between_members(tmp_path):
+    """A list of members that breaks off is damage, whoever counts first."""
+    pack_zip(tmp_path / "a.zip", {"a.txt": b"1", "b.txt": b"2"})
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 1] = 0
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.zip: is damaged \(Bad magic number"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_a_broken_header_inside_a_tar_is_not_its_end(tmp_path):
+    pack_tar(tmp_path / "a.tar", {"a.txt": b"1" * 512, "b.txt": b"2"}, "w", tarfile.USTAR_FORMAT)
+    data = bytearray((tmp_path / "a.tar").read_bytes())
+    data[1024 + 3] ^= 1  # the name of the second member
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.tar: is damaged: the header of a member is broken"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_a_size_below_zero(tmp_path):
+    member = tarfile.TarInfo("a.txt")
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 11 + b"\x00"  # -256 as a binary number
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    (tmp_path / "a.tar").write_bytes(bytes(block) + bytes(1024))
+    with pytest.raises(SourceError, match=r"a\.tar a\.txt: is damaged: its size is negative"):
+        unpack(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_what_lies_behind_the_last_member(tmp_path, monkeypatch):
+    pack_tar(tmp_path / "a.tar", {"a.txt": b"1"}, "w")
+    with (tmp_path / "a.tar").open("ab") as stream:
+        stream.write(b"x" * 5000)
+    unpack(tmp_path / "a.tar", tmp_path / "out")
+    monkeypatch.setattr("conceptset.io.archives.tarred.SMALL", 4000)
+    with pytest.raises(UnsafeError, match=r"a\.tar: holds more than 0 MiB behind its last member"):
+        unpack(tmp_path / "a.tar", tmp_path / "again")
+
+
+@pytest.mark.parametrize("fails", ["mkdir", "open", "write"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_disk_that_fails(tmp_path, monkeypatch, kind, fails):
+    PACKERS[kind](tmp_path / "a", {"a.txt": b"1" * 1000})
+    full = OSError(28, "No space left on device")
+    opened = Path.open
+
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise full
+
+    def refuse(path, mode="r", *rest, **more):
+        if mode != "xb":
+            return opened(path, mode, *rest, **more)
+        if fails == "open":
+            raise full
+        return Full()
+
+    def no_folder(*_, **__):
+        raise full
+
+    if fails == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", no_folder)
+    else:
+        monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(OutputError, match=r"a: cannot be unpacked \(No space left on device\)"):
+        unpack(tmp_path / "a", tmp_path / "out")
+
+
+def test_an_archive_that_cannot_be_read(tmp_path, monkeypatch):
+    pack_zip(tmp_path / "a.zip", CONTENT)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for look in (is_archive, lambda path: unpack(path, tmp_path / "out")):
+        with pytest.raises(SourceError, match=r"a\.zip: cannot be read \(Permission denied\)"):
+            look(tmp_path / "a.zip")
+
+
+def test_a_disk_for_which_two_names_are_one(tmp_path, monkeypatch):
+    """What our own comparison of names does not foresee."""
+    pack_zip(tmp_path / "a.zip", {"A": b"1", "a": b"2"})
+    monkeypatch.setattr(members, "_folded", lambda name: name)
+    opened = Path.open
+    monkeypatch.setattr(
+        *(Path, "open"),
+        lambda path, *rest: opened(path.with_name("A") if path.name == "a" else path, *rest),
+    )
+    with pytest.raises(UnsafeError, match="has the name of another member for this disk"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_the_least_archives(tmp_path):
+    """No member at all; and a tar without the mark of its end."""
+    pack_zip(tmp_path / "a.zip", {})
+    assert (tmp_path / "a.zip").stat().st_size == 22
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert unpacked(tmp_path / "out") == {}
+    pack_tar(tmp_path / "a.tar", {"a.txt": b"1"}, "w", tarfile.USTAR_FORMAT)
+    (tmp_path / "b.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:1024])
+    with pytest.raises(SourceError, match=r"b\.tar: is cut short: the mark of its end is missing"):
+        unpack(tmp_path / "b.tar", tmp_path / "cut")
+    with pytest.raises(OSError, match="bare"), open_workspace(tmp_path):
+        raise OSError("bare")

@@ -132,10 +132,16 @@ class Unpacking:
             )
 
     def write(self, relative: str, stream: IO[bytes], size: int, name: str) -> None:
-        """Write one member of `size` bytes; the errors of reading it are the caller's to name.
+        """Write one member; the errors of reading it are the caller's to name.
+
+        Args:
+            relative: Its path below the target.
+            stream: Its content; gives no more than `size` bytes, whatever is in the archive.
+            size: The bytes announced.
+            name: What messages call it.
 
         Raises:
-            SourceError: There are more or fewer bytes than announced.
+            SourceError: There are fewer bytes than announced.
             OutputError: It cannot be written.
         """
         path = self.target / relative
@@ -154,15 +160,12 @@ class Unpacking:
         with out:
             while chunk := stream.read(min(CHUNK, size - written + 1)):
                 written += len(chunk)
-                if written > size:
-                    break
                 try:
                     out.write(chunk)
                 except OSError as error:
                     raise self._unwritable(error) from error
-        if written != size:
-            relation = "more" if written > size else "fewer"
-            raise self.damaged(f"holds {relation} than the {size:,} bytes announced", name)
+        if written < size:
+            raise self.damaged(f"holds fewer than the {size:,} bytes announced", name)
         self.unpacked += size
 
     def refused(self, reason: str, name: str | None, *, hint: str | None = None) -> UnsafeError:

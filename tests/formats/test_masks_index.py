@@ -640,3 +640,13 @@ def test_masks_behind_very_many_photographs_are_found(source, monkeypatch):
     said = MASKS.detect(Candidate(root))
     assert said.matches
     assert said.reasons[0] == "at least 5 masks in masks/"
+
+
+def test_black_and_white_is_no_index_mask_unless_the_list_says_so(source):
+    root = source(classes="0 background\n1 door")
+    write(root / "masks/a.png", (CODES > 0).astype(np.uint8) * 255)
+    said = MASKS.detect(Candidate(root))
+    assert not said.matches
+    assert "binary-masks" in said.reasons[-1]
+    (root / "classes.txt").write_text("0 background\n255 door")
+    assert MASKS.detect(Candidate(root)).matches

@@ -450,3 +450,34 @@ def test_real_exports_zipped(shared, tmp_path):
             assert (plain / table).read_bytes() == (zipped / table).read_bytes(), (name, table)
         if people is not None:
             assert [name for name, _ in people_of(zipped)] == people
+
+
+def test_names_that_lead_out_are_found_by_their_last_part(world, told):
+    """The reader refuses or reports them; the folder of the photographs is known all the same."""
+    world.photograph("x.png")
+    (world.root / "a.told").touch()
+    told({"a.told": "yes"}, ["../../photos/x.png", "C:\\photos\\x.png"])
+    with open_sources([world.root]) as opened:
+        assert opened.sources[0].catalogue.root == world.root / "images"
+    told({"a.told": "yes"}, ["..", "/"])
+    with pytest.raises(SourceError, match=r"names images, such as .*none of them was found"):
+        read_paths(world.root)
+
+
+def test_a_reader_that_fails_to_name_images_says_so_when_it_reads(world, told, monkeypatch):
+    reader = told({"a.told": "yes"})
+    (world.root / "a.told").touch()
+
+    def broken(path):
+        raise SourceError("is broken", path=path)
+
+    monkeypatch.setattr(reader, "image_names", broken)
+    assert read_paths(world.root) == ["world/a.told"]
+
+
+def test_archives_are_the_only_thing_in_a_folder(export, tmp_path):
+    (tmp_path / "exports").mkdir()
+    for person in ("ada", "ben"):
+        pack(export, tmp_path / "exports" / f"{person}.zip")
+    with pytest.raises(SourceError, match=r'such as "ada\.zip", which are not opened: name them'):
+        read_paths(tmp_path / "exports")

@@ -167,3 +167,21 @@ def test_taxonomy_and_build_read_archives(folder, tmp_path):
     assert quiet.stderr == ""
     told = call("build", archive, "--out", tmp_path / "set", "--overwrite", "--json", *alias)
     assert len(json.loads(told.stdout)["notes"]) == 1
+
+
+def test_many_people_and_an_unclear_folder(folder):
+    for place in range(9):
+        document = json.loads(json.dumps(COCO))
+        document["images"][0]["annotator"] = "ada"
+        key = {"annotator": "x"} if place % 2 else {"rater_id": "x"}
+        document["annotations"][0] |= key
+        document["images"][0]["rater_list"] = ["x"] * (place % 3)
+        document["info"] = {"contributor": "ada"} if place > 4 else {}
+        (folder / f"d{place}.json").write_text(json.dumps(document))
+    result = call("detect", folder)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stdout.splitlines() if line.startswith("  annotators")]
+    assert len(lines) == 6
+    (more,) = [line for line in result.stdout.splitlines() if "more ways" in line]
+    total = len(json.loads(call("detect", folder, "--json").stdout)["formats"][0]["people"])
+    assert more == f"  ... and {total - 6} more ways; --json has all"

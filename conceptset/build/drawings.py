@@ -110,16 +110,19 @@ def unpack_drawings(blocks: Iterable[bytes]) -> list[Drawn]:
         rows, blobs = unpack(block)
         arrays = iter(blobs)
         before = len(result)
-        for *head, shape, plane, z_order, part_of, origin, interpolated in rows:
+        for concept, category, name, kind, shape, plane, z_order, part_of, origin, made in rows:
             result.append(
                 Drawn(
-                    *head,
+                    concept,
+                    category,
+                    name,
+                    kind,
                     _shape(shape, arrays),
                     plane,
                     z_order,
                     None if part_of is None else part_of + before,
                     Origin(*origin),
-                    interpolated,
+                    made,
                 )
             )
     return result

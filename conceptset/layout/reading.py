@@ -195,7 +195,8 @@ def open_concept_set(root: Path, index: str = names.INDEX) -> ConceptSet:
 
 
 def _category_labels(root: Path, category: str) -> tuple[CategoryLabel, ...]:
-    table = require(read_table(root / names.category_table(category)), "number", "name")
+    path = resolve_inside(root, names.category_table(category))
+    table = require(read_table(path), "number", "name")
     return tuple(
         CategoryLabel(
             integer(table, line, record, "number"),

@@ -14,6 +14,7 @@ from conceptset.errors import LayoutError, printable
 from conceptset.io.spool import Extent, read_extents
 from conceptset.layout import names
 from conceptset.layout.models import SegmentRow
+from conceptset.layout.segments import shape_problem
 from conceptset.merge.inputs import HINT, Input, Session
 from conceptset.merge.meanings import Meanings
 from conceptset.taxonomy import Form
@@ -81,6 +82,7 @@ def read_lines(
         left_out: Counts what the taxonomy leaves out.
     """
     kept: set[int] = set()
+    orders: set[int] = set()
     read = []
     for text in b"".join(read_extents(lines.path, lines.extents)).splitlines():
         try:
@@ -90,6 +92,12 @@ def read_lines(
             raise LayoutError(
                 f"holds a line that is no segment: {first['msg']}", path=lines.path, hint=HINT
             ) from error
+        problem = shape_problem(row)
+        if row.order in orders:
+            problem = f"order {row.order} of {printable(row.image, 120)} comes twice"
+        if problem is not None:
+            raise LayoutError(f"holds a bad segment: {problem}", path=lines.path, hint=HINT)
+        orders.add(row.order)
         form: Form = "tag" if row.kind == "tag" else "region"
         meant = meanings.meaning(row.concept, row.category, form)
         if meant is None:
@@ -100,6 +108,12 @@ def read_lines(
         line |= {"image": image, "concept": meant.concept, "category": meant.category}
         read.append(line)
     for line in read:
+        if line.get("part_of") is not None and line["part_of"] not in orders:
+            raise LayoutError(
+                f"holds a part of segment {line['part_of']}, which does not exist",
+                path=lines.path,
+                hint=HINT,
+            )
         if line.get("part_of") not in kept:
             line["part_of"] = None
     return read

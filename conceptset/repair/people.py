@@ -12,10 +12,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from conceptset.errors import SourceError, UnsafeError, printable
-from conceptset.geometry import decode_counts, rle_from_counts
 from conceptset.io.paths import resolve_inside
 from conceptset.layout import names
 from conceptset.layout.models import SegmentRow
+from conceptset.layout.segments import shape_problem
 from conceptset.repair.ledger import Ledger
 from conceptset.repair.sheets import Row, Sheet, number_in
 
@@ -210,22 +210,11 @@ def _row(
         message = f"{printable(row.image, 120)} is not in the annotator's index; left out"
         ledger.lost("ANN017", message, path, line, "/image")
         return None
-    problem = _shape_problem(row)
+    problem = shape_problem(row)
     if problem is not None:
         ledger.lost("ANN014", f"{problem}; the line is left out", path, line, "/counts")
         return None
     return row
-
-
-def _shape_problem(row: SegmentRow) -> str | None:
-    if (row.counts is None) != (row.kind == "tag"):
-        return f"a {row.kind} {'has no' if row.counts is None else 'has'} counts"
-    try:
-        if row.counts is not None:
-            rle_from_counts(row.size, decode_counts(row.counts))
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _whole(

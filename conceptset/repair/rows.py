@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from conceptset.geometry import check_size
 from conceptset.layout import names
 from conceptset.repair.files import Files
 from conceptset.repair.labels import Labels
@@ -258,5 +259,12 @@ def _folder(image: str) -> str:
 
 
 def _size(height: str, width: str) -> tuple[int, int] | None:
+    """A stated size, None where no image has it."""
     rows, columns = number_in(height), number_in(width)
-    return (rows, columns) if rows and columns else None
+    if rows is None or columns is None:
+        return None
+    try:
+        check_size((rows, columns))
+    except ValueError:
+        return None
+    return rows, columns

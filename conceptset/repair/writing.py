@@ -30,6 +30,9 @@ from conceptset.repair.provenance import OldManifest, find_origins, own_origin, 
 from conceptset.repair.rows import Listing, usual_splits
 from conceptset.repair.sheets import load_sheet, number_in
 
+_NOTHING = 10**12  # a pixel of so many: a label is listed, with a coverage of 0.000000000
+_PEOPLE = f"{names.ANNOTATOR_FOLDER}/"  # where maps lie that a person drew, and nobody computed
+
 
 @dataclass(frozen=True, slots=True)
 class Old:
@@ -148,6 +151,13 @@ class _Writer:
             area = picture.map_size[0] * picture.map_size[1]
             for key, pixels in picture.usage.items():
                 coverage[key].add(pixels, area)
+        if len(self.old.annotators) == 1:
+            root = {
+                k for p in self.pictures.values() if "" in p.scopes for k in p.scopes[""].pixels
+            }
+            for key in coverage.keys() - root:
+                coverage[key] = Coverage()
+                coverage[key].add(1, _NOTHING)
         used = {category for _, category in coverage}
         used |= {c for p in self.pictures.values() for s in p.scopes.values() for c in s.cells}
         if not used:
@@ -290,7 +300,7 @@ class _Writer:
                 category
                 for folder, scope in picture.scopes.items()
                 for category, cell in scope.cells.items()
-                if folder and not cell.replace(";", "").isdecimal()
+                if folder and any(own.startswith(_PEOPLE) for own in cell.split(";"))
             }
             decided += len(drawn) * picture.map_size[0] * picture.map_size[1]
             undecided += picture.undecided

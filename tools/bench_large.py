@@ -14,7 +14,6 @@ Everything is written below FOLDER and removed.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import io
 import itertools
 import json
@@ -25,9 +24,13 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -35,13 +38,12 @@ from PIL import Image, ImageFilter
 WIDTH, HEIGHT = 640, 480
 N_NAMES = 90
 N_SHAPES = 10_007  # different ones, repeated
-N_PHOTOGRAPHS = 200  # different ones; the others are links to these
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: the workers' time is counted here when they end
+N_PHOTOGRAPHS = 200  # different ones
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["read", "build", *CHILDREN])
+    parser.add_argument("what", choices=["read", "build", *CHILDREN, PHASES])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--images", type=int, default=2000)
@@ -50,6 +52,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.what in CHILDREN:
         print(json.dumps(CHILDREN[options.what](options.folder)))
+        return
+    if options.what == PHASES:
+        print(json.dumps(run_phases(options.folder, options.jobs)))
         return
     home = options.folder / "bench_large"
     home.mkdir(parents=True, exist_ok=True)
@@ -64,19 +69,23 @@ def main() -> None:
 
 
 def write_photographs(folder: Path, count: int) -> None:
-    """Smooth noise, as large as a photograph when encoded; most are links to a few."""
+    """Smooth noise, as large as a photograph when encoded; a few, again and again.
+
+    A comment in each makes it a file of its own bytes.
+    """
     folder.mkdir(exist_ok=True)
     draw = np.random.default_rng(0)
-    for place in range(count):
-        path = folder / f"{place:06}.jpg"
-        if path.exists():
-            continue
-        if place >= N_PHOTOGRAPHS:
-            os.link(folder / f"{place % N_PHOTOGRAPHS:06}.jpg", path)
-            continue
+    pictures = []
+    for _ in range(min(count, N_PHOTOGRAPHS)):
         coarse = draw.integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), dtype=np.uint8)
         picture = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-        picture.filter(ImageFilter.GaussianBlur(1)).save(path, quality=85)
+        buffer = io.BytesIO()
+        picture.filter(ImageFilter.GaussianBlur(1)).save(buffer, "JPEG", quality=85)
+        pictures.append(buffer.getvalue())
+    for place in range(count):
+        data = pictures[place % len(pictures)]
+        comment = b"\xff\xfe\x00\x0a" + place.to_bytes(8, "big")
+        (folder / f"{place:06}.jpg").write_bytes(data[:2] + comment + data[2:])
 
 
 def shape(draw: random.Random, *, as_runs: bool) -> str:
@@ -145,20 +154,23 @@ def measure_read(home: Path, options: argparse.Namespace) -> None:
     print(f"read / parsed: {read['seconds'] / parsed['seconds']:.2f}")
 
 
-def child(what: str, home: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, what, str(home)]
-    found: dict[str, float] = json.loads(subprocess.check_output(command))
+def child(what: str, home: Path, *more: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, what, str(home), *more]
+    found: dict[str, Any] = json.loads(subprocess.check_output(command))
     return found
+
+
+def peak_of_self() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(work: Callable[[], int]) -> dict[str, float]:
     """Processor seconds and peak of this process, in MiB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_of_self()
     begin = time.process_time()
     count = work()
     seconds = time.process_time() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "before": before, "peak": peak, "count": count}
+    return {"seconds": seconds, "before": before, "peak": peak_of_self(), "count": count}
 
 
 def parse_only(home: Path) -> dict[str, float]:
@@ -191,6 +203,7 @@ def read_records(home: Path) -> dict[str, float]:
 
 
 CHILDREN = {"parse": parse_only, "records": read_records}
+PHASES = "phases"
 
 
 # ------------------------------------------------------------------ building
@@ -198,41 +211,83 @@ CHILDREN = {"parse": parse_only, "records": read_records}
 
 def measure_build(home: Path, options: argparse.Namespace) -> None:
     write_photographs(home / "images", options.images)
-    source = home / "case.json"
-    write_coco(source, per_image=8, images=options.images, size=None)
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    write_coco(home / "case.json", per_image=8, images=options.images, size=None)
     for jobs in dict.fromkeys((1, options.jobs)):
-        out = home / f"set{jobs}"
-        wall, busy, peak = run_build(source, out, jobs)
+        phases = child("phases", home, "--jobs", str(jobs))
+        total = phases.pop("total")
         print(
-            f"build, {jobs} jobs: {wall:.1f} s, {options.images / wall:.0f} images/s, "
-            f"{busy / (wall * jobs):.0%} of {jobs} cores busy, largest process {peak:.0f} MiB"
+            f"build, {jobs} jobs: {total['wall']:.1f} s, {options.images / total['wall']:.0f} "
+            f"images/s, {total['cpu']:.1f} processor seconds, peak of the main process "
+            f"{total['peak']:.0f} MiB"
         )
+        for name, found in phases.items():
+            cores = found["wall"] * jobs
+            print(
+                f"  {name:13} {found['wall']:6.1f} s, of {jobs} cores {found['cpu'] / cores:4.0%} "
+                f"at work, {(found['cpu'] + found['waited']) / cores:4.0%} at work or kept from "
+                "it by other programs"
+            )
         if jobs == 1:
-            floor = bare_seconds(home, out)
-            print(f"build / decode + resize + encode: {busy / floor:.2f} (processor time)")
+            floor = bare_seconds(home, home / "set1")
+            print(f"build / decode + resize + encode: {total['cpu'] / floor:.2f} (processor time)")
 
 
-def run_build(source: Path, out: Path, jobs: int) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds of all its processes, and the peak of the largest in MiB."""
-    before, begin = spent(), time.perf_counter()
-    command = ["-m", "conceptset", "build", source, "--out", out, "--jobs", jobs]
-    command += ["--annotator", "ada", "--match", "bytes", "--on-error", "collect"]
-    arguments = [sys.executable, *map(str, command)]
-    subprocess.run(arguments, check=False, stdout=subprocess.DEVNULL)
-    wall = time.perf_counter() - begin
-    while True:  # what outlived its parent has come to us
-        try:
-            os.wait()
-        except ChildProcessError:
-            break
-    return wall, spent() - before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+def run_phases(home: Path, jobs: int) -> dict[str, dict[str, float]]:
+    """Seconds and peak, by phase of a build."""
+    from conceptset.build import BuildOptions, build_set
+
+    found: dict[str, dict[str, float]] = {}
+    watch = Watch()
+
+    @contextmanager
+    def step(label: str) -> Iterator[Callable[[int, int], None]]:
+        begin, before = time.perf_counter(), watch.look()
+        yield lambda _done, _total: None
+        cpu, waited = (now - then for now, then in zip(watch.look(), before, strict=True))
+        wall = time.perf_counter() - begin
+        found[label] = {"wall": wall, "cpu": cpu, "waited": waited, "peak": peak_of_self()}
+
+    with watch, step("total"):
+        options = BuildOptions(annotator="ada", jobs=jobs)
+        build_set([home / "case.json"], home / f"set{jobs}", options, step=step)
+    return found
 
 
-def spent() -> float:
-    """Processor seconds of all processes that ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+class Watch(threading.Thread):
+    """Looks at all processes of a build twenty times a second.
+
+    On a machine that others use too, what matters is whether a worker had something to do: the
+    time it ran, and the time it was ready to run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._seen: dict[str, tuple[float, float]] = {}
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        while not self._done.wait(0.05):
+            self.look()
+
+    def look(self) -> tuple[float, float]:
+        """Seconds all of them, ended ones too, have run and have waited to run so far."""
+        processes = ["self"]
+        if (server := forkserver._forkserver._forkserver_pid) is not None:
+            processes += Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for process in processes:
+            for task in Path(f"/proc/{process}/task").glob("*/schedstat"):
+                with suppress(OSError):
+                    ran, waited, _ = task.read_text().split()
+                    self._seen[str(task)] = (int(ran) / 1e9, int(waited) / 1e9)
+        seen = list(self._seen.values())
+        return sum(ran for ran, _ in seen), sum(waited for _, waited in seen)
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self.join()
 
 
 def bare_seconds(home: Path, built: Path) -> float:

@@ -8,14 +8,16 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from conceptset.build import checks, colors
+from conceptset.build.developing import SMALL, Darkroom
 from conceptset.build.gather import Gathered, gather
 from conceptset.build.members import Layers, Member
 from conceptset.build.naming import source_slugs, stems
 from conceptset.build.options import BuildOptions
-from conceptset.build.publishing import Plan, Step, make_folders, publish, silent
+from conceptset.build.publishing import Plan, make_folders, publish
 from conceptset.build.rendering import Rendered, RenderSettings, RenderTask, render_image
 from conceptset.build.sources import Opened, open_sources
 from conceptset.build.splitting import draw_split, identity_of
+from conceptset.build.steps import Step, silent
 from conceptset.build.summary import BuildReport
 from conceptset.errors import SourceError
 from conceptset.findings import Problems
@@ -26,8 +28,6 @@ from conceptset.layout import names
 from conceptset.parsing.defects import Spot
 from conceptset.records import Person
 from conceptset.taxonomy import Taxonomy, concept_name
-
-_SMALL = 48  # images below which starting worker processes costs more than it saves
 
 
 def build_set(
@@ -73,13 +73,20 @@ def _build(
 ) -> BuildReport:
     """The build in the directory that becomes `out`."""
     problems = Problems(options.on_error)
-    with step("reading") as progress, Spool(scratch_of(folder) / "drawings") as spool:
+    scratch = scratch_of(folder)
+    with Spool(scratch / "drawings") as spool, Darkroom(scratch, options) as darkroom:
         gathered = gather(
-            opened.sources, options, taxonomy, problems=problems, spool=spool, progress=progress
+            opened.sources,
+            options,
+            taxonomy,
+            problems=problems,
+            spool=spool,
+            darkroom=darkroom,
+            step=step,
         )
     gathered.left_out.update(opened.left_out)
     people = _people(gathered, options)
-    jobs = options.jobs if len(gathered.images) >= _SMALL else 1
+    jobs = options.jobs if len(gathered.images) >= SMALL else 1
     slugs = source_slugs(gathered.images)
     plan = _plan(gathered, options, taxonomy, people, tuple(slugs.values()))
     make_folders(folder, plan)

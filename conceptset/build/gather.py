@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from conceptset.build.developing import Darkroom, Developed
 from conceptset.build.drawings import Block, Drawn, DrawnKind, pack_drawings
 from conceptset.build.options import BuildOptions
 from conceptset.build.people import Aliases, AnnotatorTable
 from conceptset.build.sources import Source
+from conceptset.build.steps import Step
 from conceptset.errors import ImageError, UsageError
 from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
@@ -45,6 +47,8 @@ class GatheredImage:
         size: (height, width) in that frame.
         sha256: Digest of the file, its identity.
         drawings: Where each person's lie in the spool; an empty list says: looked, found nothing.
+        order: Its number in the darkroom.
+        developed: Its photograph in the set, if that was made already.
     """
 
     photograph: Photograph
@@ -52,6 +56,8 @@ class GatheredImage:
     size: tuple[int, int]
     sha256: str
     drawings: dict[Person, list[Block]] = field(default_factory=dict)
+    order: int | None = None
+    developed: Developed | None = None
 
 
 @dataclass(slots=True)
@@ -82,55 +88,83 @@ def gather(
     *,
     problems: Problems,
     spool: Spool,
-    progress: Callable[[int, int], None],
+    darkroom: Darkroom,
+    step: Step,
 ) -> Gathered:
     """Read all sources and join them; drawings go to the spool as they come.
+
+    Photographs go to the darkroom as soon as somebody is known to have worked on them.
 
     Raises:
         SourceError: A source cannot be read, or an annotation is bad under the policy `raise`.
         UsageError: Two sources disagree on an image.
     """
     table = AnnotatorTable(options.annotator_from)
-    gatherer = _Gatherer(options, taxonomy, problems, spool)
-    entries = []
-    for source in sources:
-        context = ReadContext(
-            source.catalogue, problems, source.label, beside=source.beside, jobs=options.jobs
-        )
-        fallback = table.person_of(source.called)
-        if fallback is None and options.annotator is not None:
-            fallback = Person.parse(options.annotator)
-        images = regions = 0
-        for record in source.format.read(source.path, context):
-            gatherer.add(source, record, fallback)
-            images += 1
-            regions += len(record.regions)
-            progress(images, 0)
-        entries.append(
-            SourceEntry(
-                file=source.label,
-                format=source.format.name,
-                sha256=hash_file(source.path) if source.path.is_file() else "0" * 64,
-                images=images,
-                regions=regions,
-            )
-        )
+    gatherer = _Gatherer(options, taxonomy, problems, spool, darkroom)
+    with step("reading") as progress, ThreadPoolExecutor(1) as beside:
+        read = [
+            _read(source, gatherer, table.person_of(source.called), beside, progress)
+            for source in sources
+        ]
+        entries = [entry() for entry in read]
     spool.flush()
-    joined = gatherer.joined(options.jobs)
+    with step("photographs") as progress:
+        developed = darkroom.finish(progress)
+    joined = gatherer.joined(developed)
     notes = (*table.notes(), *gatherer.aliases.notes())
     return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories, notes)
+
+
+def _read(
+    source: Source,
+    gatherer: _Gatherer,
+    fallback: Person | None,
+    beside: ThreadPoolExecutor,
+    progress: Callable[[int, int], None],
+) -> Callable[[], SourceEntry]:
+    """Read one source; its entry, once its digest, which is taken beside that, is known."""
+    options = gatherer.options
+    context = ReadContext(
+        source.catalogue, gatherer.problems, source.label, beside=source.beside, jobs=options.jobs
+    )
+    if fallback is None and options.annotator is not None:
+        fallback = Person.parse(options.annotator)
+    sha256 = beside.submit(_digest_of, source.path)
+    images = regions = 0
+    for record in source.format.read(source.path, context):
+        gatherer.add(source, record, fallback)
+        images += 1
+        regions += len(record.regions)
+        progress(images, 0)
+    return lambda: SourceEntry(
+        file=source.label,
+        format=source.format.name,
+        sha256=sha256.result(),
+        images=images,
+        regions=regions,
+    )
+
+
+def _digest_of(path: Path) -> str:
+    return hash_file(path) if path.is_file() else "0" * 64
 
 
 class _Gatherer:
     """Collects records per photograph, then joins photographs with equal bytes."""
 
     def __init__(
-        self, options: BuildOptions, taxonomy: Taxonomy, problems: Problems, spool: Spool
+        self,
+        options: BuildOptions,
+        taxonomy: Taxonomy,
+        problems: Problems,
+        spool: Spool,
+        darkroom: Darkroom,
     ) -> None:
         self.options = options
         self.taxonomy = taxonomy
         self.problems = problems
         self.spool = spool
+        self.darkroom = darkroom
         self.aliases = Aliases(options.aliases)
         self.left_out: Counter[str] = Counter()
         self.names: dict[str, set[str]] = {}
@@ -158,6 +192,8 @@ class _Gatherer:
             workers = [self.aliases.person(fallback)]
         for person in dict.fromkeys([*workers, *people]):
             image.drawings.setdefault(person, [])
+        if image.drawings and image.order is None:
+            image.order = self.darkroom.take(photograph, image.frame, image.size)
         for person in dict.fromkeys(people):
             own = [place for place, owner in enumerate(people) if owner == person]
             drawings = self._drawn(record.regions, own)
@@ -207,7 +243,7 @@ class _Gatherer:
             return "boxes without an outline (--boxes takes them)"
         return _WITHOUT_AREA.get(region.kind)
 
-    def joined(self, jobs: int) -> list[GatheredImage]:
+    def joined(self, developed: Sequence[Developed]) -> list[GatheredImage]:
         """All images, those with equal bytes made one, sorted by path."""
         images = [image for _, image in sorted(self._images.items(), key=_path_order)]
         worked_on = [image for image in images if image.drawings]
@@ -215,8 +251,11 @@ class _Gatherer:
             self.left_out["images nobody worked on (--annotator names who did)"] += len(
                 images
             ) - len(worked_on)
-        with ThreadPoolExecutor(jobs) as pool:
-            digests = list(pool.map(hash_file, [image.photograph.path for image in worked_on]))
+        for image in worked_on:
+            if developed and image.order is not None:
+                image.developed = developed[image.order]
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            digests = list(pool.map(_digest_of_image, worked_on))
         by_digest: dict[str, GatheredImage] = {}
         by_path: dict[str, tuple[Path, GatheredImage]] = {}
         result = []
@@ -260,6 +299,11 @@ class _Gatherer:
             )
         for person, blocks in image.drawings.items():
             first.drawings.setdefault(person, []).extend(blocks)
+
+
+def _digest_of_image(image: GatheredImage) -> str:
+    known = image.developed.original if image.developed is not None else ""
+    return known or hash_file(image.photograph.path)
 
 
 def _path_order(item: tuple[tuple[Path, str], GatheredImage]) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from conceptset.build import tables
 from conceptset.build.encoding import ROOT, Encoded, EncodeSettings, EncodeTask, encode_image
 from conceptset.build.growing import GrowingFiles
 from conceptset.build.members import Member, Painted
+from conceptset.build.steps import Step, silent
 from conceptset.build.summary import undetectable
 from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
 from conceptset.errors import SourceError
@@ -30,14 +31,6 @@ from conceptset.layout import names
 from conceptset.layout.digests import digest_of_files
 from conceptset.layout.models import Digests, Manifest, SetCounts, SourceEntry
 from conceptset.records import Person
-
-Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
-
-
-@contextlib.contextmanager
-def silent(_label: str) -> Iterator[Callable[[int, int], None]]:
-    """A `Step` that shows nothing."""
-    yield lambda _done, _total: None
 
 
 @dataclass(frozen=True, slots=True)

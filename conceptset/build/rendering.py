@@ -15,19 +15,16 @@ import numpy as np
 from PIL import Image
 
 from conceptset.build import colors
+from conceptset.build.developing import Negative, develop
 from conceptset.build.drawings import Drawn, unpack_drawings
 from conceptset.build.fitting import Fitting, fit_to, half
 from conceptset.build.gather import GatheredImage
 from conceptset.build.members import EVERYBODY, Labels, Layers
 from conceptset.build.options import BuildOptions
 from conceptset.build.painting import BadShape, Shape, fill_shapes, paint, shape_code
-from conceptset.errors import SourceError
 from conceptset.geometry import BoolArray
-from conceptset.io.images import decode_rgb, encode_photograph
+from conceptset.io.images import decode_rgb
 from conceptset.io.spool import read_extents
-from conceptset.io.tables import digest
-
-_PILLOW_FORMAT = {"jpg": "JPEG", "png": "PNG"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +86,21 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     """Write the photograph of one image and paint what everybody drew in it."""
     image, options = task.image, settings.options
     result = Rendered(size=options.image_size or image.size)
-    try:
-        data = _photograph(image, options, fit_to(image.size, result.size, options.fit))
-    except SourceError as error:
-        result.failure = error.message
+    place = settings.folder / task.name
+    made = image.developed
+    if made is None:
+        made = develop(options, Negative(image.photograph, image.frame, image.size, place))
+    if made.failure is not None:
+        result.failure = made.failure
         return result
-    (settings.folder / task.name).write_bytes(data)
-    result.photograph = digest(data)
+    if made.place != place:
+        made.place.rename(place)
+    result.photograph = made.digest
     size = options.segmentation_size or half(result.size)
     fitting = fit_to(image.size, size, options.fit)
     maps: dict[tuple[int, str, int], Labels] = {}
     if options.colors:
-        maps[EVERYBODY, colors.CATEGORY, 0] = _color_map(
-            task.name, data, fitting, settings.identifiers
-        )
+        maps[EVERYBODY, colors.CATEGORY, 0] = _color_map(place, fitting, settings.identifiers)
     ignores: dict[tuple[int, str], BoolArray] = {}
     tags: set[tuple[int, str, int]] = set()
     for person, blocks in zip(task.people, image.drawings.values(), strict=True):
@@ -126,36 +124,14 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     return result
 
 
-def _photograph(image: GatheredImage, options: BuildOptions, fitting: Fitting) -> bytes:
-    """The bytes to store; the file's own where nothing about it changes."""
-    path = image.photograph.path
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot be read ({error.strerror})", path=path) from error
-    picture = decode_rgb(path, frame=image.frame, data=data)
-    if (picture.height, picture.width) != image.size:
-        raise SourceError("changed its size while the set was built", path=path)
-    header = image.photograph.header
-    unchanged = (
-        fitting.is_identity
-        and header.format == _PILLOW_FORMAT[options.image_format]
-        and header.mode == "RGB"
-        and header.orientation == 1
-    )
-    return (
-        data if unchanged else encode_photograph(fitting.photograph(picture), options.image_format)
-    )
-
-
-def _color_map(name: str, data: bytes, fitting: Fitting, identifiers: Mapping[str, int]) -> Labels:
+def _color_map(place: Path, fitting: Fitting, identifiers: Mapping[str, int]) -> Labels:
     """The colour terms of a photograph as the set stores it; padding is unlabelled.
 
     The photograph is brought to the map's size first, averaging as Pillow's bilinear filter does,
     and named then: a term is a judgement, and judgements have no average.
     """
     height, width = fitting.size
-    picture = decode_rgb(Path(name), frame="stored", data=data)
+    picture = decode_rgb(place, frame="stored")
     small = picture.resize((width, height), Image.Resampling.BILINEAR)
     term = np.array([identifiers[concept] for concept in colors.CONCEPTS], dtype=np.int32)
     left, top, columns, rows = fitting.place

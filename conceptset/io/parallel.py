@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -51,6 +52,11 @@ def _run_chunk(function: Callable[[Item], Result], chunk: list[Item]) -> list[Re
     return [function(item) for item in chunk]
 
 
+def _module_of(function: Callable[..., object]) -> str:
+    inner = function.func if isinstance(function, functools.partial) else function
+    return inner.__module__
+
+
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
 ) -> Generator[Result]:
@@ -70,6 +76,8 @@ def ordered_map(
     rest = iter(items)
     pending: deque[Future[list[Result]]] = deque()
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    # imported once, by the server that workers are forked from, not by each of them
+    context.set_forkserver_preload(["__main__", _module_of(function)])
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker)
     try:
         while True:

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from conceptset.build import checks
 from conceptset.build.members import Member
 from conceptset.build.people import Aliases
-from conceptset.build.publishing import Plan, Step, make_folders, publish, silent
+from conceptset.build.publishing import Plan, make_folders, publish
+from conceptset.build.steps import Step, silent
 from conceptset.errors import LayoutError, UsageError
 from conceptset.io.atomic import check_target, new_directory
 from conceptset.io.parallel import ordered_map

@@ -14,6 +14,7 @@ from conceptset.present.console import (
     Quiet,
     option,
     progress,
+    say,
     show,
     show_json,
     show_table,
@@ -136,12 +137,10 @@ def info(root: SetPath, index: Index = "index.csv", as_json: AsJson = False) -> 
     if as_json:
         show_json(facts)
         return
-    show(f"{root.name}: {facts['images']} images, {facts['labels']} labels ({facts['layout']})")
+    say(f"{root.name}: {facts['images']} images, {facts['labels']} labels ({facts['layout']})")
     splits = facts["splits"]
     if isinstance(splits, dict):
-        show(
-            "splits: " + ", ".join(f"{name or '(none)'} {count}" for name, count in splits.items())
-        )
+        say("splits: " + ", ".join(f"{name or '(none)'} {count}" for name, count in splits.items()))
     if facts["undecided"] is not None:
         show(f"pixels without consensus: {facts['undecided']:.2%}")
     _show_rows(
@@ -205,11 +204,19 @@ def _facts(concepts: ConceptSet) -> dict[str, object]:
 
 
 @verb
-def rule(code: Annotated[str, typer.Argument(metavar="CODE", help="As in SEG003.")]) -> None:
+def rule(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="As in SEG003; without it all are listed.")
+    ] = None,
+) -> None:
     """Explain a finding's code: what it is, why it matters, how to fix it."""
-    from conceptset.validate import explain
+    from conceptset.validate import explain, titles
 
-    show(explain(code.upper()))
+    if code is not None:
+        show(explain(code.upper()))
+        return
+    for known, severity, title in titles():
+        show(f"{known}  {severity:7}  {title}")
 
 
 @verb

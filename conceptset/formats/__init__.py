@@ -69,6 +69,11 @@ def _load(name: str, value: str) -> Format:
             f"({type(error).__name__}: {printable(str(error))})",
             hint="Correct or uninstall that package.",
         ) from error
+    if isinstance(candidate, type):
+        raise UsageError(
+            f"the entry point {name} = {value} names a class, an object of it was expected",
+            hint="Correct or uninstall the package that registers it.",
+        )
     if not isinstance(candidate, Format) or candidate.name != name:
         raise UsageError(
             f"the entry point {name} = {value} is no annotation format of this name",

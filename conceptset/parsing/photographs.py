@@ -14,7 +14,7 @@ from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import quoted
 from conceptset.records import Frame
 
-_ADDRESS = re.compile(r"^(https?|s3|gs|amldatastore)://", re.IGNORECASE)
+_ADDRESS = re.compile(r"^((https?|s3|gs|amldatastore)://|file:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,10 @@ class Placed:
 
 
 def name_of_address(name: str) -> str:
-    """The last component of a web or storage address; any other name as it is.
+    """The last component of a web, storage or file address; any other name as it is.
 
+    >>> name_of_address("file:C:/Users/me/a%20b.jpg")
+    'a b.jpg'
     >>> name_of_address("https://host/a%20b.jpg?token=1"), name_of_address("train/a.jpg")
     ('a b.jpg', 'train/a.jpg')
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from conceptset.validate.catalogue import explain, rules
+from conceptset.validate.catalogue import explain, rules, titles
 from conceptset.validate.checker import Report, validate
 from conceptset.validate.output import format_report
 from conceptset.validate.registry import Rule
 
-__all__ = ["Report", "Rule", "explain", "format_report", "rules", "validate"]
+__all__ = ["Report", "Rule", "explain", "format_report", "rules", "titles", "validate"]

@@ -54,6 +54,13 @@ def explain(code: str) -> str:
     raise _unknown(code, (*known, *DEFECTS))
 
 
+def titles() -> list[tuple[str, str, str]]:
+    """(code, severity, title) of every rule and of every defect of annotations, sorted."""
+    found = [(code, str(one.severity), one.what) for code, one in rules().items()]
+    found += [(code, str(one.severity), one.title) for code, one in DEFECTS.items()]
+    return sorted(found)
+
+
 def _unknown(text: str, known: tuple[str, ...]) -> UsageError:
     near = difflib.get_close_matches(text.upper(), known, n=3, cutoff=0.5)
     prefixes = ", ".join(sorted({code[:3] for code in known}))

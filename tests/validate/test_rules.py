@@ -11,7 +11,7 @@ from small_sets import SmallSet
 from conceptset.errors import UsageError
 from conceptset.findings import Severity
 from conceptset.parsing.defects import DEFECTS
-from conceptset.validate import explain, rules, validate
+from conceptset.validate import explain, rules, titles, validate
 from conceptset.validate.registry import rule
 
 
@@ -97,6 +97,12 @@ def test_codes_and_texts():
                 "annotators.csv", "category.csv", "index.csv", "label.csv", "count", "0 ", "255",
                 "`"))  # fmt: skip
             assert text.endswith(".")
+
+
+def test_every_code_has_a_title():
+    listed = titles()
+    assert [code for code, _, _ in listed] == sorted([*rules(), *DEFECTS])
+    assert all(severity in ("error", "warning") and title for _, severity, title in listed)
 
 
 def test_explain():

@@ -111,9 +111,7 @@ def test_bytes_changed_at_random(root, text, data):
         elif action == "cut":
             del raw[place : place + data.draw(st.integers(1, 30))]
         elif action == "insert":
-            raw[place:place] = data.draw(
-                st.sampled_from([b"nan", b"1e309", b"<a>", b"99999"])
-            )
+            raw[place:place] = data.draw(st.sampled_from([b"nan", b"1e309", b"<a>", b"99999"]))
         elif action == "repeat":
             raw[place:place] = raw[place : place + data.draw(st.integers(1, 300))]
         else:

@@ -243,7 +243,7 @@ def image(*elements):
          "SRC023"),
         (lambda: image('<mask label="x" left="0" top="0" width="4000" height="3000" rle="',
                        "4000, " * 2_999, '4000"/>'), 0, "-", "SRC023"),
-        (lambda: image('<tag label="', "&#x1f600;" * 1_000_000, '"/>'), 1, "-", "-"),
+        (lambda: image('<tag label="', "&#x1f600;" * 1_000_000, '"/>'), 0, "-", "SRC010"),
         (lambda: ["<annotations>", *(f'<track label="{n}"><box frame="{n}" xtl="1" ytl="1" '
                                      'xbr="2" ybr="2"/></track>' for n in range(20_000))],
          0, "SourceError", "-"),

@@ -173,7 +173,8 @@ class Video:
                 f"the track of {quoted(track.label)} lists frame {frames[repeated]} twice; the "
                 "first listing is read.",
             )
-        self._last[track.task] = max(self._last.get(track.task, 0), max(frames))
+        last = max(frames)
+        self._last[track.task] = max(self._last.get(track.task, last), last)
 
     def records(self) -> Iterator[ImageRecord]:
         """One record per frame: every frame of the tasks that has a photograph, or shapes."""

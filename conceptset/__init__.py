@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conceptset.api import build_set, open_set, validate_set
+    from conceptset.api import build_set, merge_sets, open_set, repair_set, validate_set
     from conceptset.errors import ConceptsetError
     from conceptset.findings import Finding
 
@@ -16,11 +16,22 @@ _HOME = {
     "ConceptsetError": "conceptset.errors",
     "Finding": "conceptset.findings",
     "build_set": "conceptset.api",
+    "merge_sets": "conceptset.api",
     "open_set": "conceptset.api",
+    "repair_set": "conceptset.api",
     "validate_set": "conceptset.api",
 }
 
-__all__ = ["ConceptsetError", "Finding", "__version__", "build_set", "open_set", "validate_set"]
+__all__ = [
+    "ConceptsetError",
+    "Finding",
+    "__version__",
+    "build_set",
+    "merge_sets",
+    "open_set",
+    "repair_set",
+    "validate_set",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,10 @@ from pathlib import Path
 from conceptset.build import BuildOptions, BuildReport
 from conceptset.build import build_set as _build_set
 from conceptset.layout.reading import ConceptSet, open_concept_set
+from conceptset.merge import MergeOptions, MergeReport
+from conceptset.merge import merge_sets as _merge_sets
+from conceptset.repair import RepairOptions, RepairReport
+from conceptset.repair import repair_set as _repair_set
 from conceptset.validate import Report, validate
 
 
@@ -17,7 +21,7 @@ def build_set(
     """Build a concept set from annotation files.
 
     Args:
-        sources: Files or directories of annotations.
+        sources: Files, directories or archives of annotations.
         out: The directory to write.
         options: See `conceptset.build.BuildOptions`; a script that gives several `jobs` needs an
             `if __name__ == "__main__":` guard.
@@ -26,6 +30,38 @@ def build_set(
         ConceptsetError: See `conceptset.errors`; nothing is left behind.
     """
     return _build_set([Path(source) for source in sources], Path(out), options or BuildOptions())
+
+
+def repair_set(
+    root: str | Path, out: str | Path, options: RepairOptions | None = None
+) -> RepairReport:
+    """Write a right copy of a set that breaks the layout; the original stays as it is.
+
+    Args:
+        root: The set, one of ours or a foreign Broden layout.
+        out: The directory to write.
+        options: See `conceptset.repair.RepairOptions`; for `jobs` as in `build_set`.
+
+    Raises:
+        ConceptsetError: See `conceptset.errors`; nothing is left behind.
+    """
+    return _repair_set(Path(root), Path(out), options or RepairOptions())
+
+
+def merge_sets(
+    roots: Sequence[str | Path], out: str | Path, options: MergeOptions | None = None
+) -> MergeReport:
+    """Make one concept set of several; their order does not matter.
+
+    Args:
+        roots: The sets, ours or foreign Broden layouts.
+        out: The directory to write.
+        options: See `conceptset.merge.MergeOptions`; for `jobs` as in `build_set`.
+
+    Raises:
+        ConceptsetError: See `conceptset.errors`; nothing is left behind.
+    """
+    return _merge_sets([Path(root) for root in roots], Path(out), options or MergeOptions())
 
 
 def open_set(root: str | Path, index: str = "index.csv") -> ConceptSet:

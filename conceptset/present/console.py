@@ -151,7 +151,10 @@ def show_table(
 
 @contextmanager
 def progress(label: str, *, unit: str = "images", quiet: bool = False) -> Iterator[Progress]:
-    """A bar on stderr with units per second, only on a terminal; yields `advance(done, total)`."""
+    """A bar on stderr with units per second, only on a terminal; yields `advance(done, total)`.
+
+    A total of 0 says that it is not known yet.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -172,7 +175,7 @@ def progress(label: str, *, unit: str = "images", quiet: bool = False) -> Iterat
         def advance(done: int, total: int) -> None:
             speed = bar.tasks[task].speed
             rate = f"{speed:.0f} {unit}/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
+            bar.update(task, completed=done, total=total or None, rate=rate)
 
         yield advance
 

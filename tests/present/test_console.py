@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+import time
 
 import pytest
 
@@ -30,6 +32,21 @@ def test_progress_shows_on_a_terminal_only(monkeypatch):
     with console.progress("painting") as advance:
         advance(1, 2)
     assert pipe.getvalue() == ""
+
+
+@pytest.mark.parametrize(("total", "shown"), [(0, "40/?"), (80, "40/80")])
+def test_progress_says_how_fast_it_is(monkeypatch, total, shown):
+    """Also while nobody knows how much there is to come: a file that is being read."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with console.progress("reading") as advance:
+        for done in range(1, 41):
+            advance(done, total)
+            time.sleep(0.01)
+    assert re.search(r"\d+ images/s", terminal.getvalue())
+    assert shown in terminal.getvalue()
 
 
 def test_hostile_cells_cannot_move_the_cursor(capsys):

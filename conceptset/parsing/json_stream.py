@@ -18,12 +18,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from conceptset.errors import SourceError, UnsafeError
 from conceptset.io.tables import MAX_DIGITS, invalid_json, json_decoder
+from conceptset.parsing.json_braces import CUT_OFF, object_end
 
 MAX_ELEMENT = 32 << 20  # bytes of one element of an array, or of one other value of the document
 MAX_KEYS = 100_000  # of the document itself
 
 _CHUNK = 1 << 20
-_BRACES = 10_000  # an object with more is left to the decoder
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NEXT_OBJECT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
 _RUN = b"0" * (MAX_DIGITS + 1)
@@ -376,35 +376,3 @@ def _is_about_the_cut(error: ValueError | RecursionError, text: str) -> bool:
     if isinstance(error, json.JSONDecodeError):
         return error.pos > len(text) - _CUT or error.msg.startswith("Unterminated string")
     return isinstance(error, ValueError) and text[-1] in "0123456789.eE+-"  # a float, cut
-
-
-CUT_OFF = -1
-
-
-def object_end(text: str, begin: int) -> int | None:
-    r"""The index behind the `}` that closes the `{` at `begin`, found without decoding.
-
-    Braces and quotation marks alone are looked at. That is exact as long as no string holds a
-    brace or a backslash.
-
-    Returns:
-        `CUT_OFF` if the text ends before; None if a decoder must tell.
-
-    >>> object_end('{"a": {"b": 1}}, {}', 0), object_end('{"a": {', 0), object_end('{"}": 1}', 0)
-    (15, -1, None)
-    """
-    depth, at, quotes = 0, begin, 0
-    for _ in range(_BRACES):
-        close = text.find("}", at)
-        if close < 0:
-            return CUT_OFF
-        opening = text.find("{", at, close)
-        place = close if opening < 0 else opening
-        quotes += text.count('"', at, place)
-        if quotes % 2:
-            return None
-        depth += -1 if opening < 0 else 1
-        at = place + 1
-        if depth == 0:
-            return at if text.find("\\", begin, at) < 0 else None
-    return None

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from conceptset.errors import SourceError, UnsafeError
 from conceptset.io.tables import parse_json
 from conceptset.parsing import json_stream
-from conceptset.parsing.json_stream import CUT_OFF, JsonFile, object_end
+from conceptset.parsing.json_braces import CUT_OFF, object_end
+from conceptset.parsing.json_stream import JsonFile
 
 texts = st.text(
     st.sampled_from('ab"\\{}[],: \n\té€😀\u2028'), max_size=8

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from conceptset.geometry import Geometry
 
-_SESSION = re.compile(r"(.*\S.*)#([2-9]|[1-9][0-9])", re.DOTALL)
+_SESSION = re.compile(r"[2-9]|[1-9][0-9]")
 
 
 class Person(NamedTuple):
@@ -27,8 +27,10 @@ class Person(NamedTuple):
         >>> Person.parse("ada#2"), Person.parse(" ada "), Person.parse("ada#1").session
         (Person(name='ada', session=2), Person(name='ada', session=1), 1)
         """
-        match = _SESSION.fullmatch(text.strip())
-        return cls(text.strip()) if match is None else cls(match[1].strip(), int(match[2]))
+        name, _, session = text.rpartition("#")
+        if not name.strip() or not _SESSION.fullmatch(session.rstrip()):
+            return cls(text.strip())
+        return cls(name.strip(), int(session))
 
     def __str__(self) -> str:
         return self.name if self.session == 1 else f"{self.name}#{self.session}"

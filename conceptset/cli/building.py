@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conceptset.errors import printable
 from conceptset.present.console import (
     EXIT_FINDINGS,
     AsJson,
@@ -19,6 +20,7 @@ from conceptset.present.console import (
     note,
     option,
     progress,
+    say,
     show,
     show_json,
     show_table,
@@ -240,13 +242,14 @@ def _tell(report: BuildReport, out: Path, *, findings: int) -> None:
         ],
     )
     for reason, number in counts.left_out.items():
-        show(f"left out: {number} {reason}")
+        say(f"left out: {number} {reason}")
     if report.skipped:
         show(f"left out: {report.skipped} bad annotations")
     if report.dropped:
         show(f"left out: {len(report.dropped)} concepts below the limits")
     if report.undetectable:
-        listed = ", ".join(f"{name} ({share:.2%})" for name, share in report.undetectable[:6])
+        rare = report.undetectable[:6]
+        listed = ", ".join(f"{printable(name, 80)} ({share:.2%})" for name, share in rare)
         more = len(report.undetectable) - 6
         show(
             "too large or small for any unit to detect at quantile 0.005 (share of the pixels): "

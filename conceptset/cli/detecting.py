@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conceptset.present.console import EXIT_FINDINGS, AsJson, Config, show, show_json, verb
+from conceptset.present.console import EXIT_FINDINGS, AsJson, Config, say, show_json, verb
 
 if TYPE_CHECKING:
     from conceptset.build.sources import Group
@@ -55,9 +55,9 @@ def _tell_all(said: Sequence[Detection], where: str = "") -> None:
     """What each format says about one file or directory."""
     for one in said:
         verdict = "yes" if one.matches else "only with --format" if one.on_request else "no"
-        show(f"{one.format}: {verdict}{where if one.matches else ''}: {', '.join(one.reasons)}")
+        say(f"{one.format}: {verdict}{where if one.matches else ''}: {', '.join(one.reasons)}")
         if one.matches:
-            show(f"  annotators: {f'named by {one.people}' if one.people else _UNNAMED}")
+            say(f"  annotators: {f'named by {one.people}' if one.people else _UNNAMED}")
 
 
 def _tell_directory(group: Group) -> None:
@@ -72,29 +72,29 @@ def _tell_directory(group: Group) -> None:
         return
     total = len(survey.found) + survey.others
     for name, found in sorted(_by_format(survey).items(), key=lambda item: -len(item[1])):
-        show(f"{name}: {len(found)} of {total} {_files(total)}")
+        say(f"{name}: {len(found)} of {total} {_files(total)}")
         places = _people(found, name).most_common()
         for people, number in places[:_PLACES]:
             part = "" if number == len(found) else f" (in {number} {_files(number)})"
-            show(f"  annotators: {f'named by {people}' if people else _UNNAMED}{part}")
+            say(f"  annotators: {f'named by {people}' if people else _UNNAMED}{part}")
         if len(places) > _PLACES:
-            show(f"  ... and {len(places) - _PLACES} more ways; --json has all")
+            say(f"  ... and {len(places) - _PLACES} more ways; --json has all")
     for file in (found.path for found in survey.found if len(found.taking) > 1):
-        show(f"  several formats take {_name(group, file)}; choose with --format NAME")
+        say(f"  several formats take {_name(group, file)}; choose with --format NAME")
         break
     for one in survey.whole:
         if one.format not in _by_format(survey):
             verdict = "only with --format" if one.on_request else "no"
-            show(f"{one.format}: {verdict}: {_why_not(group, one)}")
+            say(f"{one.format}: {verdict}: {_why_not(group, one)}")
     if survey.others:
-        show(f"in no known format: {survey.others} {_files(survey.others)}, such as")
+        say(f"in no known format: {survey.others} {_files(survey.others)}, such as")
         for file, said in survey.examples:
-            show(f"  {_name(group, file)}")
+            say(f"  {_name(group, file)}")
             for one in said:
-                show(f"    {one.format}: {', '.join(one.reasons)}")
+                say(f"    {one.format}: {', '.join(one.reasons)}")
     if survey.archives:
         number = len(survey.archives)
-        show(f"not opened: {number} archives in it; name each as a source")
+        say(f"not opened: {number} archives in it; name each as a source")
 
 
 def _why_not(group: Group, one: Detection) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from conceptset.errors import printable
 from conceptset.records import Person
 
+MAX_NAME = 1 << 14  # characters; peers' readers of CSV take cells of 131,072
 _WORDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
 
 
@@ -46,7 +47,9 @@ def whole_number(value: object) -> int | None:
 
 
 def clean_name(value: object) -> str | None:
-    """The name without surrounding white space; None if it is no text, invisible or not encodable.
+    """The name without surrounding white space; None if it can be no name.
+
+    That is: no text, invisible, not encodable, or longer than `MAX_NAME`.
 
     >>> clean_name(" door\\n"), clean_name("\\u200b"), clean_name(3)
     ('door', None, None)
@@ -58,7 +61,7 @@ def clean_name(value: object) -> str | None:
     except UnicodeEncodeError:
         return None
     name = value.strip()
-    return name if any(c.isprintable() for c in name) else None
+    return name if len(name) <= MAX_NAME and any(c.isprintable() for c in name) else None
 
 
 def person_from(value: object) -> Person | None:
@@ -87,7 +90,8 @@ def described(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        return f"the text '{printable(value, 40)}'"
+        text = f"the text '{printable(value, 40)}'"
+        return text if len(value) <= MAX_NAME else f"{text} of {len(value):,} characters"
     return _WORDS.get(type(value)) or printable(str(value), 40)
 
 

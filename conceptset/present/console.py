@@ -34,6 +34,7 @@ P = ParamSpec("P")
 option = functools.partial(typer.Option, show_envvar=False)
 Progress = Callable[[int, int], None]
 
+_LINE = 4000  # characters of one line for people
 EXIT_FINDINGS = 1
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -106,13 +107,27 @@ def main_for(app: typer.Typer) -> Callable[[], None]:
 
 
 def note(text: str) -> None:
-    """One line for the person at the terminal, on stderr."""
-    sys.stderr.write(f"{text}\n")
+    """One line for the person at the terminal, on stderr; control characters are escaped."""
+    sys.stderr.write(f"{printable(text, _LINE)}\n")
     sys.stderr.flush()
 
 
+def say(text: str) -> None:
+    """One line for people, on stdout; control characters are escaped."""
+    show(printable(text, _LINE))
+
+
 def show(text: str) -> None:
-    """A result, on stdout."""
+    """A result, on stdout: to a file or program as it is, to a terminal without control characters.
+
+    A name from a file could clear the screen or show another text than it is.
+    """
+    if sys.stdout.isatty():
+        text = "\n".join(printable(line, 10 * len(line)) for line in text.split("\n"))
+    _write(text)
+
+
+def _write(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 
@@ -130,14 +145,16 @@ def show_table(
     Args:
         columns: (heading, `left` or `right`) each.
         rows: Cells; control characters in them are escaped.
-        title: A line above it.
+        title: A line above it; the same.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    if title:
+        say(title)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, side in columns:
         table.add_column(heading, justify="right" if side == "right" else "left")
     for row in rows:
@@ -146,7 +163,7 @@ def show_table(
     console = Console(file=sys.stdout, width=width, highlight=False, emoji=False)
     with console.capture() as captured:  # rich would end the program on a closed pipe
         console.print(table)
-    show(captured.get())
+    _write(captured.get())
 
 
 @contextmanager

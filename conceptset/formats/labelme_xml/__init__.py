@@ -25,7 +25,7 @@ __all__ = ["FORMAT", "LabelMeXmlFormat"]
 
 _SHAPES = ("object/polygon", "object/segm")
 _SIGNS = (*_SHAPES, "imagesize", "source/sourceAnnotation")
-_USERNAME = re.compile(rb"<username>\s*([^<]*?)\s*</username>")
+_USERNAME = re.compile(rb"<username>([^<]*)</username>")
 
 
 class LabelMeXmlFormat:
@@ -52,7 +52,8 @@ class LabelMeXmlFormat:
                 "the root is annotation, but it has none of "
                 f"{', '.join(_SIGNS)}; PASCAL VOC has the same root"
             )
-        names = sorted({name.decode("utf-8", "replace") for name in _USERNAME.findall(text)} - {""})
+        found_names = (name.decode("utf-8", "replace") for name in _USERNAME.findall(text))
+        names = sorted({name.strip() for name in found_names} - {""})
         silent = () if names else ("no object has a username",)
         return Detection(
             self.name,

@@ -230,7 +230,7 @@ def test_annotations_of_what_was_left_out_are_not_reported_again(read_coco, docu
 @pytest.mark.parametrize(
     "name",
     [
-        "../a.png", "/etc/passwd", "C:\\a.png", "..\\a.png", "a\x00.png", "a\n.png", "file:///etc/x",
+        "../a.png", "/etc/passwd", "C:\\a.png", "..\\a.png", "a\x00.png", "a\n.png",
         "link/a.png", "\ud800.png", "x" * 300, "https://host/..", "https://[a/b.png", "y/" * 2000,
     ],
 )  # fmt: skip
@@ -243,6 +243,15 @@ def test_names_that_lead_out_are_one_finding(read_coco, document, tmp_path, name
     assert records == []
     assert [(f.code, f.pointer) for f in findings] == [("SRC006", "/images/0")]
     assert str(findings[0]).isprintable()
+
+
+def test_an_address_of_a_file_says_its_last_name_only(read_coco, document):
+    records, findings = read_coco(document(images=[IMAGE | {"file_name": "file:///etc/passwd"}]))
+    assert records == []
+    assert [(f.code, f.pointer) for f in findings] == [("SRC001", "/images/0")]
+    records, findings = read_coco(document(images=[IMAGE | {"file_name": "file:///etc/a.png"}]))
+    assert [record.image for record in records] == ["a.png"]
+    assert findings == []
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from conceptset.repair.pictures import Picture, PictureSettings, repair_picture
 from conceptset.repair.planning import Planner
 from conceptset.repair.provenance import OldManifest
 from conceptset.repair.rows import Reading, columns_with_files, read_rows, without_photographs
-from conceptset.repair.sheets import Tables, load_sheet, load_tables
+from conceptset.repair.sheets import Sheet, Tables, load_sheet, load_tables
 from conceptset.repair.writing import Old, write_tables
+from conceptset.validate.views import required_columns
 
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
@@ -195,6 +196,15 @@ def _read(root: Path, ledger: Ledger) -> Old:
     )
 
 
+def _tell_columns(name: str, sheet: Sheet, ledger: Ledger, *, ours: bool) -> None:
+    wanted = names.FIXED_COLUMNS if name == names.INDEX else names.columns_of(name)
+    required = required_columns(name, ours=ours)
+    for column in wanted:
+        if column not in sheet.header:
+            code = "LAY006" if column in required else "LAY020"
+            ledger.changed(code, "missing columns written")
+
+
 def _tell_tables(root: Tables, people: Sequence[Tables], ledger: Ledger, *, ours: bool) -> None:
     """Count tables and columns that are missing and can be written anew."""
     needed = (names.LABELS, names.CATEGORIES, names.INDEX)
@@ -205,9 +215,10 @@ def _tell_tables(root: Tables, people: Sequence[Tables], ledger: Ledger, *, ours
             elif sheet.fault is not None:
                 ledger.changed("LAY005", "unreadable tables written anew")
             else:
-                wanted = names.FIXED_COLUMNS if name == names.INDEX else names.columns_of(name)
-                missing = sum(column not in sheet.header for column in wanted)
-                ledger.changed("LAY006", "missing columns written", missing)
+                _tell_columns(name, sheet, ledger, ours=ours)
+        for category, sheet in one.concepts.items():
+            if sheet.fault is None:
+                _tell_columns(names.category_table(category), sheet, ledger, ours=ours)
         listed = [row.cells["name"] for row in one.category.rows if one.category.has("name")]
         lost = sum(name not in one.concepts for name in listed if name)
         ledger.changed("CAT001", "missing c_ tables written", lost)

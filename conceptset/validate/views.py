@@ -115,9 +115,20 @@ class View:
 
 def required_columns(name: str, *, ours: bool) -> tuple[str, ...]:
     """The columns a table cannot be read without; ours have all they were written with."""
-    if ours:
-        return names.FIXED_COLUMNS if name == names.INDEX else names.columns_of(name)
-    return _FOREIGN.get(name, ("number", "name"))
+    return _all_columns(name) if ours else _FOREIGN.get(name, ("number", "name"))
+
+
+def lacking(sheet: Sheet) -> tuple[str, ...]:
+    """Columns of Broden's that a table of a foreign layout has not, and is read without."""
+    if sheet.fault is not None:
+        return ()
+    held = {*sheet.header, *sheet.required}
+    return tuple(column for column in _all_columns(sheet.path) if column not in held)
+
+
+def _all_columns(name: str) -> tuple[str, ...]:
+    name = name.rpartition("/")[2]
+    return names.FIXED_COLUMNS if name == names.INDEX else names.columns_of(name)
 
 
 def load_view(root: Path, folder: str, *, ours: bool, above: Sequence[str] = ()) -> View:

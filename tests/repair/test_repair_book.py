@@ -120,12 +120,14 @@ def test_as_the_book_has_it(book, tmp_path):
     used = book.write()
     before = validate(book.root)
     assert before.errors
+    lacking = {finding.pointer for finding in before.findings if finding.code == "LAY020"}
+    assert lacking == {"split", "syns", "first", "last", "frequency"}
     report = repair_set(book.root, tmp_path / "new", RepairOptions())
     assert report.lost == 0
     index = check(book, tmp_path / "new", used)
     assert {row["split"] for row in index} == {"train", "val"}
     codes = {code for code, _, _ in report.changes}
-    assert codes >= {"CAT001", "LAY006", "SPL001", "IDX004", "IDX005", "IDX009"}
+    assert codes >= {"CAT001", "LAY020", "SPL001", "IDX004", "IDX005", "IDX009"}
 
 
 def test_as_a_spreadsheet_saves_it(book, tmp_path):

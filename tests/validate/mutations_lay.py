@@ -241,3 +241,22 @@ def photograph_in_reserved_folder(small):
     rename_last(small, "consensus/c.jpg")
     for table in ("", "annotators/ada/", "annotators/bob/"):
         small.tables[f"{table}index.csv"][1:] = sorted(small.tables[f"{table}index.csv"][1:])
+
+
+def without(small, name, *columns):
+    """Take columns out of a table."""
+    header = small.tables[name][0]
+    kept = [place for place, column in enumerate(header) if column not in columns]
+    small.tables[name] = [[row[place] for place in kept] for row in small.tables[name]]
+
+
+@breaks("LAY020", ours=False)
+def foreign_as_the_book_has_it(small):
+    without(small, "index.csv", "split")
+    without(small, "label.csv", "syns")
+    without(small, "category.csv", "first", "last")
+
+
+@breaks("LAY020", ours=False)
+def foreign_without_codes(small):
+    without(small, "c_object.csv", "code")

@@ -132,7 +132,7 @@ def test_foreign_habits_are_no_errors(tmp_path):
     small.tables["label.csv"].insert(1, [0, "-", "", 0, "0.0", ""])
     report = validate(small.write(tmp_path / "set"))
     assert report.errors == 0
-    assert {finding.code for finding in report.findings} <= {"IDX007", "CAT021"}
+    assert {finding.code for finding in report.findings} <= {"IDX007", "CAT021", "LAY020"}
 
 
 def test_figures_of_foreign_tables_may_be_absent(tmp_path):
@@ -141,7 +141,11 @@ def test_figures_of_foreign_tables_may_be_absent(tmp_path):
         if name != "index.csv":
             keep = [i for i, column in enumerate(rows[0]) if column in ("number", "name")]
             small.tables[name] = [[row[i] for i in keep] for row in rows]
-    assert validate(small.write(tmp_path / "set")).findings == ()
+    report = validate(small.write(tmp_path / "set"))
+    assert report.errors == 0
+    assert {finding.code for finding in report.findings} == {"LAY020"}
+    columns = {finding.pointer for finding in report.findings if finding.path == "label.csv"}
+    assert columns == {"category", "frequency", "coverage", "syns"}
 
 
 def test_interrupted_build_is_ours(tmp_path):

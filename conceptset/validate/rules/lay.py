@@ -13,6 +13,7 @@ from conceptset.layout.digests import digest_of_files
 from conceptset.layout.models import ImageRow
 from conceptset.validate.context import Context, is_mask, is_usable
 from conceptset.validate.registry import Mark, rule
+from conceptset.validate.views import lacking
 
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 _STORED = re.compile(r"([A-Za-z0-9._-]+)/[A-Za-z0-9._-]+\.(jpg|png)", re.ASCII)
@@ -361,3 +362,17 @@ def image_name(context: Context) -> Iterator[Mark]:
         if is_usable(row.image) and (match is None or match[1] in names.RESERVED_SOURCES):
             message = f"{row.image[:200]!r} is no name of the form source/stem.jpg"
             yield Mark(message, names.INDEX, row.line, "image")
+
+
+@rule("LAY020", _WARNING, foreign=_WARNING)
+def column_of_broden_missing(context: Context) -> Iterator[Mark]:
+    """A table has no such column as Broden's own tables have; it can be read without.
+
+    Programs written for Broden look the column up by its name and stop, or take another value.
+
+    Add the column, or let `conceptset repair` write it.
+    """
+    for view in context.views:
+        for sheet in view.sheets:
+            for column in lacking(sheet):
+                yield Mark(f"has no column {column!r}, Broden's has", sheet.path, 1, column)

@@ -16,6 +16,7 @@ from conceptset.formats import format_named, formats
 from conceptset.formats.base import Detection, Format
 from conceptset.io.archives import archive_stem, is_archive
 from conceptset.io.catalogue import ImageCatalogue
+from conceptset.io.paths import plain_size
 from conceptset.io.workspace import Workspace, open_workspace
 from conceptset.parsing.values import quoted
 
@@ -126,13 +127,15 @@ def look_at(
     """Each SOURCE argument, unpacked if it is an archive, and what the formats say.
 
     Raises:
-        SourceError: One does not exist or cannot be unpacked.
+        SourceError: One does not exist, is a pipe, or cannot be unpacked.
         UsageError: Something is named twice, or no format has the name.
     """
     readers = list(formats().values()) if format_name is None else [format_named(format_name)]
     for path in given:
         if not path.exists():
             raise SourceError("does not exist", path=path)
+        if not path.is_dir():
+            plain_size(path)
     resolved = [path.resolve() for path in given]
     for place, path in enumerate(resolved):
         if path in resolved[:place]:

@@ -177,8 +177,8 @@ class ImageCatalogue:
             tail = unicodedata.normalize("NFC", relative)
             keys = [key for key in keys if unicodedata.normalize("NFC", key).endswith(tail)] or keys
         if len(keys) == 1:
-            resolve_inside(self.root, keys[0])
-            return keys[0]
+            path = resolve_inside(self.root, keys[0])
+            return keys[0] if path.is_file() else NotFound.MISSING
         return NotFound.AMBIGUOUS if keys else NotFound.MISSING
 
     def find(self, name: str, beside: str = "") -> Photograph:

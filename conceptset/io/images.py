@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from conceptset.errors import ImageError, UnsafeError
+from conceptset.errors import ImageError, SourceError, UnsafeError
 from conceptset.geometry import MAX_PIXELS, BoolArray, IntArray
+from conceptset.io.paths import plain_size
+from conceptset.io.tables import read_bytes
 from conceptset.records import Frame
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif",
 )  # fmt: skip
+MAX_BYTES = 1 << 30  # of one image file
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,6 +67,8 @@ def _opened(
     """An image whose header passed the limits; every failure becomes one of our errors."""
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
+        if not isinstance(source, bytes):
+            plain_size(Path(source))
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -91,6 +96,18 @@ def _opened(
             path=name,
             hint="The file is broken or cut short; copy it again from its origin.",
         ) from error
+
+
+def image_bytes(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        ImageError: It cannot be read, is no plain file, or too large.
+    """
+    try:
+        return read_bytes(path, MAX_BYTES)
+    except SourceError as error:
+        raise ImageError(error.message, path=path, hint=error.hint) from error
 
 
 def read_header(path: Path, *, data: bytes | None = None) -> ImageHeader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -67,6 +68,21 @@ def resolve_inside(root: Path, name: str) -> Path:
             hint="Copy the file into it, or name the folder that the link leads to.",
         )
     return path
+
+
+def plain_size(path: Path) -> int:
+    """Bytes of a plain file.
+
+    Raises:
+        OSError: It cannot be looked at.
+        UnsafeError: It is a pipe, a device or a directory: reading it might never end.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise UnsafeError(
+            "is no plain file", path=path, hint="Pipes, devices and directories are not read."
+        )
+    return state.st_size
 
 
 def slug(text: str, fallback: str = "unnamed") -> str:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from conceptset.errors import SourceError, UnsafeError
+from conceptset.io.paths import plain_size
 
 MAX_TABLE_BYTES = 2 << 30
 MAX_JSON_BYTES = 1 << 30
 MAX_CELL = 1 << 20
+MAX_CONTAINERS = 4_000_000  # lists and objects of one JSON document; each takes up to 250 bytes
 MAX_DIGITS = 40  # of a whole number; a float still holds it
 
 
@@ -60,12 +62,16 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
     Raises:
         SourceError: It cannot be read.
-        UnsafeError: It is larger than `limit` bytes.
+        UnsafeError: It is larger than `limit` bytes, or no plain file: a pipe may never end.
     """
     try:
-        size = path.stat().st_size
+        size = plain_size(path)
         if size > limit:
-            raise UnsafeError(f"holds {size:,} bytes, at most {limit:,} are read", path=path)
+            raise UnsafeError(
+                f"holds {size:,} bytes, at most {limit:,} are read",
+                path=path,
+                hint="Check how it was made, or split it.",
+            )
         return path.read_bytes()
     except OSError as error:
         raise SourceError(f"cannot be read ({error.strerror})", path=path) from error
@@ -188,7 +194,14 @@ def parse_json(data: bytes, *, path: Path, allow_nan: bool = False) -> Any:  # n
 
     Raises:
         SourceError: It is no JSON; the message has line and column.
+        UnsafeError: It would take too much memory.
     """
+    if data.count(b"[") + data.count(b"{") > MAX_CONTAINERS:
+        raise UnsafeError(
+            f"holds more than {MAX_CONTAINERS:,} lists and objects",
+            path=path,
+            hint="Check how it was made, or split it.",
+        )
     try:
         return json_decoder(allow_nan=allow_nan).decode(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ from conceptset.io.images import (
     decode_rgb,
     decode_stored,
     encode_photograph,
+    image_bytes,
 )
 from conceptset.io.tables import digest
 from conceptset.merge.inputs import HINT
@@ -228,9 +229,9 @@ def _copy(settings: JoinSettings, task: JoinTask) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})", path=path, hint=HINT) from error
+        return image_bytes(path)
+    except ImageError as error:
+        raise ImageError(error.message, path=path, hint=HINT) from error
 
 
 def _read(

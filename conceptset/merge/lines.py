@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from conceptset.errors import LayoutError, printable
+from conceptset.io.paths import plain_size
 from conceptset.io.spool import Extent, read_extents
 from conceptset.layout import names
 from conceptset.layout.models import SegmentRow
@@ -19,6 +20,7 @@ from conceptset.merge.inputs import HINT, Input, Session
 from conceptset.merge.meanings import Meanings
 from conceptset.taxonomy import Form
 
+_MAX_LINE = 64 << 20
 LEFT_OUT = "left out by the taxonomy"
 
 
@@ -38,8 +40,10 @@ def find_lines(one: Input, session: Session) -> dict[str, Lines]:
     found: dict[str, list[Extent]] = {}
     offset = 0
     try:
+        plain_size(path)
         with path.open("rb") as stream:
-            for number, text in enumerate(stream, start=1):
+            pieces = iter(lambda: stream.readline(_MAX_LINE), b"")
+            for number, text in enumerate(pieces, start=1):
                 image = _image_of(text, path, number)
                 extents = found.setdefault(image, [])
                 if extents and sum(extents[-1]) == offset:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptset.errors import ConceptsetError, SourceError
+from conceptset.io.paths import plain_size
 from conceptset.io.tables import read_json
 from conceptset.parsing.xml import XmlHead, read_head
 
@@ -46,9 +47,10 @@ class Candidate:
 
         Raises:
             SourceError: It cannot be read.
+            UnsafeError: It is a pipe or a device.
         """
         try:
-            return self.path.stat().st_size
+            return plain_size(self.path)
         except OSError as error:
             raise SourceError(f"cannot be read ({error.strerror})", path=self.path) from error
 
@@ -58,8 +60,10 @@ class Candidate:
 
         Raises:
             SourceError: It cannot be read.
+            UnsafeError: It is a pipe or a device.
         """
         try:
+            plain_size(self.path)
             with self.path.open("rb") as stream:
                 return stream.read(HEAD)
         except OSError as error:

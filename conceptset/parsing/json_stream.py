@@ -22,6 +22,7 @@ from conceptset.parsing.json_braces import CUT_OFF, object_end
 
 MAX_ELEMENT = 32 << 20  # bytes of one element of an array, or of one other value of the document
 MAX_KEYS = 100_000  # of the document itself
+MAX_OTHERS = 100_000  # elements of an array that are no objects; short, they cost more than bytes
 
 _CHUNK = 1 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -225,11 +226,16 @@ def _elements(window: _Window) -> Iterator[Element]:
     if window.next_character() == "]":
         window.take()
         return
+    others = 0
     while True:
         if window.next_character() == "{":
             yield from window.objects()
-        if not window.next_character():
+        begin = window.next_character()
+        if not begin:
             raise window.refusal("Expecting value")
+        others += begin != "{"
+        if others > MAX_OTHERS:
+            raise window.too_much(f"a list of more than {MAX_OTHERS:,} things that are no objects")
         yield window.element()
         mark = window.next_character()
         if mark not in ("]", ","):
@@ -312,6 +318,15 @@ class _Window:
         """The error for what comes next."""
         return self._file.refused(json.JSONDecodeError(message, "", 0), self.byte)
 
+    def too_much(self, what: str) -> UnsafeError:
+        """The error for what would take too much memory or time."""
+        return UnsafeError(
+            f"holds {what}",
+            path=self._file.path,
+            pointer=f"byte {self.byte}",
+            hint="Check how it was made; no annotation tool writes that.",
+        )
+
     def _pass(self, end: int) -> None:
         passed = self._text[self._at : end]
         self.byte += len(passed) if passed.isascii() else len(passed.encode())
@@ -346,11 +361,7 @@ class _Window:
         """Read on: as much again as there is, so that a large value is not scanned too often."""
         waiting = len(self._text) - self._at
         if waiting > MAX_ELEMENT:
-            raise UnsafeError(
-                f"holds a value of more than {MAX_ELEMENT >> 20} MiB",
-                path=self._file.path,
-                pointer=f"byte {self.byte}",
-            )
+            raise self.too_much(f"a value of more than {MAX_ELEMENT >> 20} MiB")
         data = self._fetch(max(_CHUNK, waiting))
         pending = len(self._decode.getstate()[0])
         try:

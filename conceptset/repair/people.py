@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from conceptset.errors import SourceError, UnsafeError, printable
-from conceptset.io.paths import resolve_inside
+from conceptset.io.paths import plain_size, resolve_inside
 from conceptset.layout import names
 from conceptset.layout.models import SegmentRow
 from conceptset.layout.segments import shape_problem
@@ -186,6 +186,7 @@ def repair_segments(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    plain_size(path)
     with path.open("rb") as stream:
         number = 0
         while text := stream.readline(_MAX_LINE):

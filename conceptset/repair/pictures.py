@@ -21,6 +21,7 @@ from conceptset.io.images import (
     decode_stored,
     encode_flags,
     encode_label_map,
+    image_bytes,
 )
 from conceptset.io.tables import digest
 from conceptset.layout import names
@@ -139,9 +140,9 @@ def repair_picture(settings: PictureSettings, task: PictureTask) -> Picture:
 
 def _bytes(path: Path) -> bytes | ImageError:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        return ImageError(f"cannot be read ({error.strerror})", path=path)
+        return image_bytes(path)
+    except ImageError as error:
+        return error
 
 
 def _write(settings: PictureSettings, name: str, data: bytes) -> None:

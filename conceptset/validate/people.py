@@ -140,6 +140,8 @@ def load_segments(folder: str, root: Path) -> SegmentFacts:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no plain file")
     with path.open("rb") as stream:
         number = 0
         while text := stream.readline(_MAX_LINE):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from conceptset.errors import SourceError
+from conceptset.io.paths import resolve_inside
 from conceptset.io.tables import parse_json, read_bytes, read_table
 from conceptset.parsing.values import clean_name, described, quoted, whole_number
 
@@ -82,7 +83,9 @@ def read_class_list(path: Path) -> ClassList:
 
     Raises:
         SourceError: It cannot be read, has no entry, too many, or can mean two things.
+        UnsafeError: It is a link to another folder, whose text would end up as names.
     """
+    resolve_inside(path.parent, path.name)
     if path.suffix.lower() == ".json":
         return _from_json(path)
     listed = _from_header(path) if path.suffix.lower() == ".csv" else None

@@ -15,6 +15,7 @@ from conceptset.formats.base import ReadContext
 from conceptset.formats.masks.indexed import spot_of
 from conceptset.formats.masks.listing import PHOTO_FOLDERS, image_files
 from conceptset.io.catalogue import ImageCatalogue
+from conceptset.io.paths import resolve_inside
 from conceptset.io.tables import read_bytes
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.photographs import place_photograph
@@ -126,7 +127,7 @@ def _joint(path: Path, context: ReadContext) -> Joint:
     file = joint_file(path)
     if file is None:
         return Joint("", {})
-    data = read_bytes(path / file, MAX_BYTES)
+    data = read_bytes(resolve_inside(path, file), MAX_BYTES)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

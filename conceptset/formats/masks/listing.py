@@ -33,6 +33,8 @@ _MARKER = re.compile(
     rb'"(images|annotations|categories|shapes|regions|assets|annotation|slots|objects)"\s*:'
     rb"|<annotations?[\s>]"
 )
+_BLANK = b"\xef\xbb\xbf\xff\xfe \t\r\n"
+_BEGINNINGS = (b"<", b"{", b"[")
 _OTHERS = (".json", ".jsonl", ".ndjson", ".xml", ".manifest")
 
 
@@ -186,19 +188,30 @@ def is_concept_set(files: Sequence[str]) -> bool:
 def other_annotations(root: Path, files: Iterable[str], own: Iterable[Path]) -> str | None:
     """The first file that looks like annotations of another format; of fifty the head is read.
 
+    So does one that is damaged or no plain file: what it describes may be these very masks. The
+    label maps of a concept set further below have one or two colours, too.
+
     Args:
         root: The folder.
         files: What lies below it.
         own: Files that belong to the format that asks.
     """
     known = set(own)
-    others = [name for name in files if name.lower().endswith(_OTHERS)]
+    listed = list(files)
+    tables = {name for name in listed if name.endswith(("/index.csv", "/label.csv"))}
+    for name in sorted(tables, key=lambda name: (name.count("/"), name)):
+        if name.endswith("/label.csv") and f"{name.removesuffix('label.csv')}index.csv" in tables:
+            return name
+    others = [name for name in listed if name.lower().endswith(_OTHERS)]
     for name in [name for name in others if root / name not in known][:50]:
         try:
-            if (root / name).is_file():
-                with (root / name).open("rb") as stream:
-                    if _MARKER.search(stream.read(1 << 16)):
-                        return name
+            if not (root / name).is_file():
+                return name
+            with (root / name).open("rb") as stream:
+                head = stream.read(1 << 16).replace(b"\0", b"").lstrip(_BLANK)  # of UTF-16, too
         except OSError:
             continue
+        is_damaged = name.lower().endswith((".json", ".xml")) and head[:1] not in _BEGINNINGS
+        if is_damaged or _MARKER.search(head):
+            return name
     return None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from conceptset.errors import AnnotationError, printable
+from conceptset.errors import AnnotationError, SourceError, printable
+
+MAX_KEPT = 100_000  # findings that are kept; what is beyond is counted
+MAX_ERRORS = 1_000_000  # in one file; reading on would only cost time
 
 
 class Severity(StrEnum):
@@ -55,19 +59,23 @@ class Problems:
     """What is done with a bad annotation: the policy handed to readers and to build.
 
     `raise` stops at the first error. `skip` leaves the thing out and only counts it.
-    `collect` leaves it out and keeps the finding. Warnings never stop anything.
+    `collect` leaves it out and keeps the finding. Warnings never stop anything. Of very many
+    findings the first `MAX_KEPT` are kept.
     """
 
     def __init__(self, on_error: OnError = "raise") -> None:
         self.on_error = on_error
         self.skipped = 0
         self._findings: list[Finding] = []
+        self._first: Finding | None = None
+        self._errors: Counter[str] = Counter()  # by file
 
     def add(self, finding: Finding) -> None:
         """Record one finding.
 
         Raises:
             AnnotationError: It is an error and the policy is `raise`.
+            SourceError: A file has more than `MAX_ERRORS` errors.
         """
         if finding.severity is Severity.ERROR:
             if self.on_error == "raise":
@@ -80,10 +88,27 @@ class Problems:
                     hint=f"{finding.hint} Run with --on-error skip to leave it out. "
                     f"[{finding.code}]",
                 )
+            self._first = self._first or finding
             self.skipped += 1
+            self._errors[finding.path] += 1
+            if self._errors[finding.path] > MAX_ERRORS:
+                raise SourceError(
+                    f"has more than {MAX_ERRORS:,} errors",
+                    path=finding.path,
+                    hint=f"Check how it was made. The first of them: {self._first}",
+                )
             if self.on_error == "skip":
                 return
-        self._findings.append(finding)
+        if len(self._findings) < MAX_KEPT:
+            self._findings.append(finding)
+
+    def explain(self, error: SourceError) -> None:
+        """Let an error that says that nothing is left also say what was left out, and why."""
+        if self._first is not None:
+            error.hint = (
+                f"{error.hint or ''} Left out: {self.skipped} bad annotations; the first: "
+                f"{self._first}"
+            ).strip()
 
     def extend(self, findings: Iterable[Finding]) -> None:
         """Record several findings, in order."""
@@ -94,3 +119,13 @@ class Problems:
     def findings(self) -> list[Finding]:
         """What was recorded, sorted; without exact repetitions."""
         return sorted(dict.fromkeys(self._findings), key=lambda finding: finding.sort_key)
+
+
+class Silence(Problems):
+    """Takes what is reported elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__("skip")
+
+    def add(self, finding: Finding) -> None:
+        """Forget a finding."""

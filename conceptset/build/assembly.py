@@ -73,6 +73,24 @@ def _build(
 ) -> BuildReport:
     """The build in the directory that becomes `out`."""
     problems = Problems(options.on_error)
+    try:
+        return _read_and_paint(opened, folder, options, problems, taxonomy=taxonomy, step=step)
+    except SourceError as error:
+        if error.path is None:  # it is about no file: nothing is left to build from
+            problems.explain(error)
+        raise
+
+
+def _read_and_paint(
+    opened: Opened,
+    folder: Path,
+    options: BuildOptions,
+    problems: Problems,
+    *,
+    taxonomy: Taxonomy,
+    step: Step,
+) -> BuildReport:
+    """Read the annotations, paint, and write the set."""
     scratch = scratch_of(folder)
     with Spool(scratch / "drawings") as spool, Darkroom(scratch, options) as darkroom:
         gathered = gather(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from conceptset.findings import Problems
+from conceptset.findings import Silence
 from conceptset.formats.cvat.drawing import Canvas, Drawing, shape_of
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.values import clean_name, described, quoted
 from conceptset.records import Origin, Person, Region
 
-SILENT = Spot(Problems("skip"), "")  # for what is reported elsewhere
+SILENT = Spot(Silence(), "")  # for what is reported elsewhere
 NAME_IT = "Give it a label, or take it out."
 _REMEMBERED = 1000  # labels and odd things; a file that has more of them is told more than once
 _SHORT = 200  # characters of what is remembered

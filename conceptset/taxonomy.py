@@ -13,6 +13,7 @@ COLUMNS = ("name", "concept", "category", "synonyms")
 FIXED_COLUMNS = ("image", "split", "ih", "iw", "sh", "sw")
 CATEGORY_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_CATEGORIES = re.compile(r"(ignore|undecided)$")
+_FORMULA = ("=", "+", "-", "@")  # what a spreadsheet computes, and may run
 _PLANE = re.compile(r"_[0-9]+$")  # part_1 is how the second map of the category part is called
 WHOLE_IMAGE_CATEGORIES = ("scene", "texture")
 
@@ -31,6 +32,25 @@ def concept_name(text: str) -> str:
     """
     visible = (c if c.isprintable() else " " * c.isspace() for c in text.replace(";", ","))
     return " ".join("".join(visible).split())
+
+
+def as_cell(name: str) -> str:
+    """The name as a cell of a table that is opened in a spreadsheet: `'` before a formula.
+
+    >>> as_cell("=1+1"), as_cell("door"), as_cell("'-x")
+    ("'=1+1", 'door', "''-x")
+    """
+    return f"'{name}" if name.lstrip("'").startswith(_FORMULA) else name
+
+
+def from_cell(cell: str) -> str:
+    """The name that `as_cell` wrote.
+
+    >>> from_cell("'=1+1"), from_cell("=1+1"), from_cell("'t"), from_cell("''-x")
+    ('=1+1', '=1+1', "'t", "'-x")
+    """
+    quote = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA)
+    return cell[1:] if quote else cell
 
 
 def category_problem(name: str) -> str | None:
@@ -159,7 +179,7 @@ def parse_taxonomy(header: Sequence[str], rows: Iterable[tuple[int, dict[str, st
         )
     entries = []
     for line, cells in rows:
-        name, concept = cells["name"].strip(), cells["concept"].strip()
+        name, concept = from_cell(cells["name"].strip()), from_cell(cells["concept"].strip())
         category = cells["category"].strip()
         if not name:
             raise TaxonomyError("the name is empty", pointer=f"line {line}")
@@ -167,7 +187,7 @@ def parse_taxonomy(header: Sequence[str], rows: Iterable[tuple[int, dict[str, st
         if problem:
             raise TaxonomyError(problem, pointer=f"line {line}")
         synonyms = tuple(
-            part.strip() for part in cells.get("synonyms", "").split(";") if part.strip()
+            from_cell(part.strip()) for part in cells.get("synonyms", "").split(";") if part.strip()
         )
         meaning = Meaning(concept_name(concept), category) if concept else None
         if meaning is not None and not meaning.concept:

@@ -11,7 +11,7 @@ from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
 from conceptset.io.tables import format_table
 from conceptset.records import Region
-from conceptset.taxonomy import COLUMNS, Form, Taxonomy
+from conceptset.taxonomy import COLUMNS, Form, Taxonomy, as_cell
 
 
 def name_table(
@@ -21,6 +21,7 @@ def name_table(
 
     A name that was drawn as a region, as a part and stated for whole images has a row for each.
     Columns after the four that count say how often it was drawn, as help for the person editing.
+    A name that a spreadsheet would compute has `'` before it; reading takes it off again.
 
     Raises:
         SourceError: A source cannot be read.
@@ -36,7 +37,7 @@ def name_table(
             if meaning is not None:
                 drawn[region.name, meaning.category] += 1
     rows = [
-        (name, " ".join(name.split()), category, "", count)
+        (as_cell(name), as_cell(" ".join(name.split())), category, "", count)
         for (name, category), count in sorted(drawn.items(), key=lambda item: (-item[1], item[0]))
     ]
     return format_table((*COLUMNS, "drawn"), rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conceptset.errors import printable
 from conceptset.present.console import (
     EXIT_FINDINGS,
     AsJson,
@@ -122,7 +123,7 @@ def find(
             (o.image, o.split, f"{o.pixels:,}", f"{o.share:.1%}", ", ".join(o.categories))
             for o in shown
         ],
-        title=f"{concepts.names[number]} (label {number}): {len(found)} images",
+        title=f"{printable(concepts.names[number], 200)} (label {number}): {len(found)} images",
     )
     if len(shown) < len(found):
         show(f"... and {len(found) - len(shown)} more")

@@ -34,7 +34,7 @@ P = ParamSpec("P")
 option = functools.partial(typer.Option, show_envvar=False)
 Progress = Callable[[int, int], None]
 
-_LINE = 4000  # characters of one line for people
+_LINE = 1200  # characters of one line for people
 EXIT_FINDINGS = 1
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130

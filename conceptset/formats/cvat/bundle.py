@@ -219,7 +219,11 @@ def read_manifest(path: Path) -> tuple[list[Frame | None], str]:
         except SourceError as error:
             raise SourceError(error.message, path=path, pointer=f"line {number}") from error
         if not isinstance(entry, dict):
-            raise SourceError(f"is {described(entry)}", path=path, pointer=f"line {number}")
+            raise SourceError(
+                f"is {described(entry)}, an object was expected",
+                path=path,
+                pointer=f"line {number}",
+            )
         if entry.get("type") == "video":
             video = "a video"
         elif isinstance(entry.get("properties"), dict):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
+from conceptset.errors import printable
 from conceptset.parsing.values import clean_name, whole_number
 from conceptset.records import Person
 
@@ -28,7 +29,7 @@ class Naming:
 
     def __str__(self) -> str:
         alone = ", no assignee is named" if self.place.endswith("owner") else ""
-        return f"{self.place}: {self.person}{alone}"
+        return f"{self.place}: {printable(str(self.person), 80)}{alone}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from conceptset.errors import ConceptsetError, SourceError
+from conceptset.errors import ConceptsetError, SourceError, printable
 from conceptset.formats.cvat.bundle import (
     ANNOTATIONS,
     LISTS,
@@ -132,7 +132,8 @@ def missing_in(path: Path, entries: Iterable[dict[str, Any]]) -> tuple[Beside, l
     if ids == {None}:
         missing.append("label_id is null everywhere: nothing says what was drawn")
     elif unknown:
-        missing.append(f"no JSON file beside it names the label {', '.join(unknown[:5])}")
+        listed = ", ".join(printable(one, 40) for one in unknown[:5])
+        missing.append(f"no JSON file beside it names the label {listed}")
     if beside.frames is None and not beside.video:
         missing.append("no file beside it says which image a frame is")
     return beside, missing

@@ -22,6 +22,7 @@ from conceptset.io.catalogue import Photograph, hash_file
 from conceptset.io.spool import Spool
 from conceptset.layout.models import SourceEntry
 from conceptset.parsing.defects import Spot
+from conceptset.parsing.values import quoted
 from conceptset.records import Frame, ImageRecord, Person, Region, RegionKind
 from conceptset.taxonomy import Form, Taxonomy
 
@@ -49,6 +50,7 @@ class GatheredImage:
         drawings: Where each person's lie in the spool; an empty list says: looked, found nothing.
         order: Its number in the darkroom.
         developed: Its photograph in the set, if that was made already.
+        unsigned: The first file that lists it without saying who drew there.
     """
 
     photograph: Photograph
@@ -58,6 +60,7 @@ class GatheredImage:
     drawings: dict[Person, list[Block]] = field(default_factory=dict)
     order: int | None = None
     developed: Developed | None = None
+    unsigned: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Gathered:
         left_out: What did not enter, by reason.
         names: Drawn names of each concept.
         categories: Those that anything drawn enters.
-        notes: Options that met nothing, to be told.
+        notes: Options that met nothing, and files that may be of two people, to be told.
     """
 
     images: list[GatheredImage]
@@ -111,7 +114,7 @@ def gather(
     with step("photographs") as progress:
         developed = darkroom.finish(progress)
     joined = gatherer.joined(developed)
-    notes = (*table.notes(), *gatherer.aliases.notes())
+    notes = (*table.notes(), *gatherer.aliases.notes(), *gatherer.doubts())
     return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories, notes)
 
 
@@ -170,6 +173,7 @@ class _Gatherer:
         self.names: dict[str, set[str]] = {}
         self.categories: set[str] = set()
         self._images: dict[tuple[Path, str], GatheredImage] = {}
+        self._unsigned: tuple[str, str] | None = None
 
     def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
         photograph = source.catalogue.find(record.image)
@@ -192,6 +196,8 @@ class _Gatherer:
             workers = [self.aliases.person(fallback)]
         for person in dict.fromkeys([*workers, *people]):
             image.drawings.setdefault(person, [])
+        if not silent.name and any(region.person is None for region in record.regions):
+            self._sign(image, source.label)
         if image.drawings and image.order is None:
             image.order = self.darkroom.take(photograph, image.frame, image.size)
         for person in dict.fromkeys(people):
@@ -200,6 +206,26 @@ class _Gatherer:
             if drawings:
                 extent = self.spool.append(pack_drawings(drawings))
                 image.drawings[person].append(Block(extent, len(drawings)))
+
+    def _sign(self, image: GatheredImage, label: str) -> None:
+        """Remember which file lists an image without a name, and two that list the same."""
+        if image.unsigned is None:
+            image.unsigned = label
+        elif image.unsigned != label and self._unsigned is None:
+            self._unsigned = (image.unsigned, label)
+
+    def doubts(self) -> list[str]:
+        """What to tell where several files draw in one image and none says who did.
+
+        Two people without names would be one person who drew everything twice.
+        """
+        if self._unsigned is None:
+            return []
+        one, other = map(quoted, self._unsigned)
+        return [
+            f"{one} and {other} draw in the same image and do not say who did: taken as one "
+            "person. If they are two, --annotator-from tells them apart"
+        ]
 
     def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> list[Drawn]:
         """What enters the set of one person's regions in one record."""
@@ -297,6 +323,8 @@ class _Gatherer:
             Spot(self.problems, image.photograph.key).report(
                 "SRC033", f"has the same bytes as {first.photograph.key}; they are one image."
             )
+        if image.unsigned is not None:
+            self._sign(first, image.unsigned)
         for person, blocks in image.drawings.items():
             first.drawings.setdefault(person, []).extend(blocks)
 

@@ -126,7 +126,8 @@ class Aliases:
         """What to tell of old names that nobody has."""
         met = {Person.parse(str(person)) for person in self._met}
         known = {str(person) for person in met} | {person.name for person in met}
-        others = ", ".join(sorted(map(printable, {person.name for person in met}))[:8])
+        names = sorted(printable(name) for name in {person.name for person in met} if name)
+        others = ", ".join(names[:8]) or "no names"
         return [
             f"--alias {printable(old)}={printable(str(new))}: nobody is called {quoted(old)}; "
             f"there are {others}"

@@ -21,7 +21,7 @@ from conceptset.build.encoding import ROOT, Encoded, EncodeSettings, EncodeTask,
 from conceptset.build.growing import GrowingFiles
 from conceptset.build.members import Member, Painted
 from conceptset.build.steps import Step, silent
-from conceptset.build.summary import undetectable
+from conceptset.build.summary import counted, undetectable
 from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
 from conceptset.errors import SourceError
 from conceptset.io.parallel import ordered_map
@@ -193,9 +193,8 @@ class _Publisher:
             min_coverage=self.plan.min_coverage,
         )
         if not vocabulary.names:
-            reasons = [f"{count} {why}" for why, count in self.plan.left_out.items()]
-            if vocabulary.dropped:
-                reasons.append(f"{len(vocabulary.dropped)} concepts below the limits")
+            limits = {"concepts below the limits": len(vocabulary.dropped)}
+            reasons = counted({**self.plan.left_out, **limits})
             raise SourceError(
                 "no label is left",
                 hint=f"Left out: {'; '.join(reasons)}." if reasons else "Nothing was drawn.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from conceptset.build.tables import Figures
@@ -52,3 +52,16 @@ def undetectable(vocabulary: Vocabulary, figures: Figures) -> list[tuple[str, fl
         if min(share, QUANTILE) <= DETECTOR_IOU * max(share, QUANTILE):
             result.append((concept, share))
     return sorted(result, key=lambda item: (-item[1], item[0]))
+
+
+def counted(left_out: Mapping[str, int]) -> list[str]:
+    """What was left out, by reason; the number stands last, so that it may be one or many.
+
+    >>> counted({"boxes": 1, "left out by the taxonomy": 1200, "bad annotations": 0})
+    ['boxes: 1', 'by the taxonomy: 1,200']
+    """
+    return [
+        f"{reason.removeprefix('left out ')}: {number:,}"
+        for reason, number in left_out.items()
+        if number
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -241,12 +241,13 @@ def _tell(report: BuildReport, out: Path, *, findings: int) -> None:
             ),
         ],
     )
-    for reason, number in counts.left_out.items():
-        say(f"left out: {number} {reason}")
-    if report.skipped:
-        show(f"left out: {report.skipped} bad annotations")
-    if report.dropped:
-        show(f"left out: {len(report.dropped)} concepts below the limits")
+    tell_left_out(
+        {
+            **counts.left_out,
+            "bad annotations": report.skipped,
+            "concepts below the limits": len(report.dropped),
+        }
+    )
     if report.undetectable:
         rare = report.undetectable[:6]
         listed = ", ".join(f"{printable(name, 80)} ({share:.2%})" for name, share in rare)
@@ -258,6 +259,14 @@ def _tell(report: BuildReport, out: Path, *, findings: int) -> None:
         )
     _tell_findings(report.findings, findings)
     show(f"next: conceptset validate {out}")
+
+
+def tell_left_out(numbers: Mapping[str, int]) -> None:
+    """What did not enter a set, a line per reason."""
+    from conceptset.build.summary import counted
+
+    for line in counted(numbers):
+        say(f"left out: {line}")
 
 
 def _tell_findings(findings: Sequence[Finding], limit: int) -> None:

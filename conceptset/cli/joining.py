@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conceptset.cli.building import tell_left_out
 from conceptset.errors import printable
 from conceptset.present.console import (
     EXIT_FINDINGS,
@@ -226,10 +227,7 @@ def _tell_merge(report: MergeReport, out: Path, *, shown: int) -> None:
             ("segments", f"{counts.segments:,}"),
         ],
     )
-    for reason, number in counts.left_out.items():
-        show(f"left out: {number} {reason}")
-    if report.unused:
-        show(f"left out: {len(report.unused)} labels that no image carries")
+    tell_left_out({**counts.left_out, "labels that no image carries": len(report.unused)})
     lines = [f"joined: {one.name} is {one.concept}, which lists it" for one in report.joined]
     lines += [
         f"apart: {doubt.name} and {', '.join(doubt.others)}: {doubt.reason}; --taxonomy joins them"

@@ -89,6 +89,12 @@ def test_an_alias_of_nobody_is_told():
     ]
 
 
+def test_an_alias_where_nobody_has_a_name():
+    aliases = Aliases({"ada": "eva"})
+    aliases.person(Person(""))
+    assert aliases.notes() == ['--alias ada=eva: nobody is called "ada"; there are no names']
+
+
 def called(*keys, stem="s", folder="f"):
     return Called(stem, folder, keys)
 
@@ -154,6 +160,24 @@ def test_two_sessions_of_one_person_stay_two(world, tmp_path):
     build_set([plain], tmp_path / "option", options(annotator="ada#2"))
     assert people_of(tmp_path / "option") == [("ada", 2, "ada-2")]
     assert not validate(tmp_path / "inside").failed("error")
+
+
+def test_two_files_without_a_name_for_one_image_are_told(world, tmp_path):
+    """They are one person for the build; two people would be it as well, without a word."""
+    world.photograph("a.png")
+    world.photograph("b.png")
+    one = world.coco("one.json", {"a.png": SIZE, "b.png": SIZE}, DRAWN)
+    two = world.coco("two.json", {"a.png": SIZE}, DRAWN)
+    other = world.coco("other.json", {"b.png": SIZE}, [("b.png", "car", (0, 0, 9, 9))])
+    said = build_set([one, two], tmp_path / "set", options())
+    assert said.notes == (
+        '"one.json" and "two.json" draw in the same image and do not say who did: taken as one '
+        "person. If they are two, --annotator-from tells them apart",
+    )
+    assert people_of(tmp_path / "set") == [("", 1, "unnamed")]
+    assert build_set([one, other], tmp_path / "apart", options()).notes == ()
+    for number, named in enumerate(({"annotator_from": "file"}, {"annotator": "ada"})):
+        assert build_set([one, two], tmp_path / f"named{number}", options(**named)).notes == ()
 
 
 def test_aliases_reach_names_from_every_place(world, tmp_path):

@@ -246,7 +246,7 @@ def test_limits_of_members(tmp_path):
     folder.mkdir()
     chosen = plan(min_frequency=4)
     make_folders(folder, chosen)
-    with pytest.raises(SourceError, match=r"no label is left.*2 concepts below the limits"):
+    with pytest.raises(SourceError, match=r"no label is left.*concepts below the limits: 2"):
         publish(folder, chosen, members(folder), jobs=1)
 
 

@@ -167,6 +167,9 @@ def test_taxonomy_and_build_read_archives(folder, tmp_path):
     assert quiet.stderr == ""
     told = call("build", archive, "--out", tmp_path / "set", "--overwrite", "--json", *alias)
     assert len(json.loads(told.stdout)["notes"]) == 1
+    (tmp_path / "t.csv").write_text("name,concept,category\ncar,,\nroad,road,object\n")
+    left = call("build", archive, "--out", tmp_path / "less", "--taxonomy", tmp_path / "t.csv")
+    assert "by the taxonomy: 3" in left.stdout + left.stderr
 
 
 def test_many_people_and_an_unclear_folder(folder):

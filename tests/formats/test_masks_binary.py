@@ -320,6 +320,19 @@ def test_detection_keeps_away_from_other_formats(folder):
     assert MASKS.detect(Candidate(root)).matches
 
 
+def test_the_maps_of_a_set_further_below_are_no_masks(folder):
+    """With one label a map is black and one colour, and is called like photograph and concept."""
+    root = folder(["broden/images/a.jpg"], ["broden/images/a_object.png"])
+    assert BINARY_MASKS.detect(Candidate(root)).matches
+    (root / "broden/index.csv").write_text("image,ih,iw,sh,sw,object")
+    (root / "broden/label.csv").write_text("number,name")
+    said = BINARY_MASKS.detect(Candidate(root))
+    assert (said.matches, said.on_request) == (False, True)
+    assert '"broden/label.csv"' in said.reasons[-1]
+    (root / "broden/index.csv").unlink()
+    assert BINARY_MASKS.detect(Candidate(root)).matches
+
+
 def test_many_masks_on_two_processes_are_the_same(folder):
     names = [f"{place:03}" for place in range(70)]
     root = folder([f"{name}.jpg" for name in names], [f"{name}_door.png" for name in names])

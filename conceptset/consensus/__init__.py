@@ -1,0 +1,1 @@
+"""One label per pixel from several people's maps, by the method that is asked for."""

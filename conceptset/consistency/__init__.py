@@ -1,0 +1,1 @@
+"""How consistent annotators are: what they outline, how they name it, how much they annotate."""

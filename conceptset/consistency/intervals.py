@@ -71,8 +71,8 @@ def percentile_interval(estimates: FloatArray, *, images: int, level: float = LE
         images: How many images it rests on.
         level: What share of the resamples the interval holds.
 
-    >>> percentile_interval(np.arange(101.0), images=50, level=0.9)
-    Interval(low=5.0, high=95.0, reason='')
+    >>> percentile_interval(np.arange(101.0), images=50, level=0.5)
+    Interval(low=25.0, high=75.0, reason='')
     >>> percentile_interval(np.arange(101.0), images=3).reason
     'fewer than 10 images (3)'
     """

@@ -174,6 +174,7 @@ class _Gatherer:
         self.categories: set[str] = set()
         self._images: dict[tuple[Path, str], GatheredImage] = {}
         self._unsigned: tuple[str, str] | None = None
+        self._overruled: tuple[str, Person, Person] | None = None
 
     def add(self, source: Source, record: ImageRecord, fallback: Person | None) -> None:
         photograph = source.catalogue.find(record.image)
@@ -196,8 +197,11 @@ class _Gatherer:
             workers = [self.aliases.person(fallback)]
         for person in dict.fromkeys([*workers, *people]):
             image.drawings.setdefault(person, [])
-        if not silent.name and any(region.person is None for region in record.regions):
-            self._sign(image, source.label)
+        if any(region.person is None for region in record.regions):
+            if not silent.name:
+                self._sign(image, source.label)
+            elif record.file_person not in (None, silent) and self._overruled is None:
+                self._overruled = (source.label, record.file_person, silent)
         if image.drawings and image.order is None:
             image.order = self.darkroom.take(photograph, image.frame, image.size)
         for person in dict.fromkeys(people):
@@ -215,17 +219,25 @@ class _Gatherer:
             self._unsigned = (image.unsigned, label)
 
     def doubts(self) -> list[str]:
-        """What to tell where several files draw in one image and none says who did.
+        """What to tell where two people may have been taken for one.
 
-        Two people without names would be one person who drew everything twice.
+        Several files draw in one image and none says who did; or a file's weak word on who drew it
+        all was set aside for what the options say.
         """
-        if self._unsigned is None:
-            return []
-        one, other = map(quoted, self._unsigned)
-        return [
-            f"{one} and {other} draw in the same image and do not say who did: taken as one "
-            "person. If they are two, --annotator-from tells them apart"
-        ]
+        doubts = []
+        if self._unsigned is not None:
+            one, other = map(quoted, self._unsigned)
+            doubts.append(
+                f"{one} and {other} draw in the same image and do not say who did: taken as one "
+                "person. If they are two, --annotator-from tells them apart"
+            )
+        if self._overruled is not None:
+            label, said, taken = self._overruled
+            doubts.append(
+                f"{quoted(label)} is of {quoted(str(said))} by its own word; the options say "
+                f"{quoted(str(taken))}, which was taken. --annotator-from names them one by one"
+            )
+        return doubts
 
     def _drawn(self, regions: Sequence[Region], own: Sequence[int]) -> list[Drawn]:
         """What enters the set of one person's regions in one record."""

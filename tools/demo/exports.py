@@ -1,4 +1,4 @@
-"""What the tools of the two people export: a COCO file, and a zipped CVAT task."""
+"""What the tools of the three people export: a COCO file, a zipped CVAT task, LabelMe files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Drawn = list[dict[str, Any]]
 
 
 def coco(person: str, names: Mapping[str, str], drawn: Sequence[Drawn]) -> bytes:
-    """A COCO file; its only word on who drew is `info.contributor`.
+    """A COCO file that says of each image who annotated it.
 
     Args:
         person: Who drew.
@@ -30,9 +30,15 @@ def coco(person: str, names: Mapping[str, str], drawn: Sequence[Drawn]) -> bytes
         for entry in entries
     )
     document = {
-        "info": {"description": "scenes of the demo", "contributor": person},
+        "info": {"description": "scenes of the demo"},
         "images": [
-            {"id": k, "file_name": f"{k:04d}.jpg", "width": SIZE, "height": SIZE}
+            {
+                "id": k,
+                "file_name": f"{k:04d}.jpg",
+                "width": SIZE,
+                "height": SIZE,
+                "annotator": person,
+            }
             for k in range(1, len(drawn) + 1)
         ],
         "annotations": [{"id": k} | entry for k, entry in enumerate(annotations, start=1)],
@@ -83,3 +89,34 @@ def cvat(person: str, names: Iterable[str], drawn: Sequence[Drawn]) -> bytes:
         member.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(member, tostring(root, encoding="utf-8", xml_declaration=True))
     return stream.getvalue()
+
+
+def labelme(drawn: Sequence[Drawn]) -> dict[str, bytes]:
+    """A LabelMe JSON for each image, by file name; nothing in them says who drew.
+
+    LabelMe joins the outlines of one object by a group number.
+    """
+    files = {}
+    for place, entries in enumerate(drawn, start=1):
+        shapes = [
+            {
+                "label": entry["name"],
+                "points": [list(point) for point in zip(ring[::2], ring[1::2], strict=True)],
+                "group_id": group if len(entry["segmentation"]) > 1 else None,
+                "shape_type": "polygon",
+                "flags": {},
+            }
+            for group, entry in enumerate(entries)
+            for ring in entry["segmentation"]
+        ]
+        document = {
+            "version": "5.5.0",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": f"../../images/{place:04d}.jpg",
+            "imageData": None,
+            "imageHeight": SIZE,
+            "imageWidth": SIZE,
+        }
+        files[f"{place:04d}.json"] = (json.dumps(document, indent=1) + "\n").encode()
+    return files

@@ -1,4 +1,4 @@
-"""The world of `make demo`: painted scenes, two people's annotations of them, and a taxonomy.
+"""The world of `make demo`: painted scenes, three people's annotations of them, and a taxonomy.
 
 The scenes that become the concept set never train a network: training scenes are drawn from another
 stream of random numbers and kept in a file of their own.
@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from exports import coco, cvat
+from exports import coco, cvat, labelme
 from outline import draw_by_hand
 from paint import PALETTE, TEXTURES
 from PIL import Image
 from pycocotools import mask as rle
-from scene import draw_scene
+from scene import Scene, draw_scene
+from scipy import ndimage
 from things import THINGS
 
 CATEGORIES = ("object", "part", "texture", "color")
@@ -42,6 +43,10 @@ MISTAKEN = {
     "pink-c": "red-c",
 }
 MISTAKES, OMISSIONS = 0.07, 0.04
+# What Cleo, who follows rules of her own, always calls otherwise; she draws around things with a
+# margin, and leaves out what is small.
+OWN_NAMES = {"trunk": "stem", "butterfly": "bird"}
+SMALL, SMALL_OMISSIONS = 60, 0.5
 Drawn = list[dict[str, Any]]
 
 
@@ -79,8 +84,8 @@ def exact(name: str, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     }
 
 
-def draw_test(task: tuple[int, int]) -> tuple[bytes, Drawn, Drawn]:
-    """A held-out scene as JPEG, Ada's annotations and Ben's."""
+def draw_test(task: tuple[int, int]) -> tuple[bytes, Drawn, Drawn, Drawn]:
+    """A held-out scene as JPEG, Ada's annotations, Ben's and Cleo's."""
     seed, index = task
     scene = draw_scene(np.random.default_rng((seed, 1, index)))
     person = np.random.default_rng((seed, 2, index))
@@ -108,7 +113,21 @@ def draw_test(task: tuple[int, int]) -> tuple[bytes, Drawn, Drawn]:
             )
     stream = io.BytesIO()
     Image.fromarray(scene.picture).save(stream, "JPEG", quality=94, subsampling=0)
-    return stream.getvalue(), ada, ben
+    return stream.getvalue(), ada, ben, draw_generously(scene, (seed, 3, index))
+
+
+def draw_generously(scene: Scene, seed: tuple[int, int, int]) -> Drawn:
+    """What Cleo draws: a margin around everything, half of what is small not at all."""
+    rng = np.random.default_rng(seed)
+    drawn: Drawn = []
+    for category in CATEGORIES:
+        for name, mask in scene.masks(category):
+            if mask.sum() < SMALL and rng.random() < SMALL_OMISSIONS:
+                continue
+            wide = ndimage.binary_dilation(mask, iterations=1)
+            rings = draw_by_hand(rng, wide, stride=3, shake=0.25)
+            drawn.append({"name": OWN_NAMES.get(name, name), "segmentation": rings})
+    return drawn
 
 
 def draw_training(task: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], ...]:
@@ -138,20 +157,22 @@ def write_world(
     """Draw a world into a directory, which is made if it is missing.
 
     Written are `images/0001.jpg` ... with Ada's COCO file `annotations/ada.json`, Ben's CVAT export
-    `annotations/ben.zip` and `taxonomy.csv` for the held-out scenes, and `training.npz` for those
-    that train the network.
+    `annotations/ben.zip`, Cleo's LabelMe files in `annotations/cleo` and `taxonomy.csv` for the
+    held-out scenes, and `training.npz` for those that train the network.
     The same seed gives the same bytes, whatever `jobs` is.
     """
     images, annotations = directory / "images", directory / "annotations"
-    for folder in (images, annotations):
+    for folder in (images, annotations / "cleo"):
         folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(jobs) as pool:
         np.savez(directory / "training.npz", **training_scenes(pool, seed, n_train))
         tests = list(pool.map(draw_test, [(seed, k) for k in range(n_test)], chunksize=10))
-    for k, (picture, _, _) in enumerate(tests, start=1):
+    for k, (picture, *_) in enumerate(tests, start=1):
         (images / f"{k:04d}.jpg").write_bytes(picture)
     names = vocabulary()
     (annotations / "ada.json").write_bytes(coco("ada", names, [t[1] for t in tests]))
     spoken = [SYNONYMS.get(name, name) for name in names]
     (annotations / "ben.zip").write_bytes(cvat("ben", spoken, [t[2] for t in tests]))
+    for name, content in labelme([t[3] for t in tests]).items():
+        (annotations / "cleo" / name).write_bytes(content)
     write_taxonomy(directory / "taxonomy.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +86,12 @@ def read_counts(path: Path) -> Counts:
     Raises:
         LayoutError: The file is no such record.
     """
-    arrays, _ = read_arrays(path, _WIDTHS)
-    for name, width in _WIDTHS.items():
+    return Counts(**_read_tables(path, _WIDTHS))
+
+
+def _read_tables(path: Path, widths: Mapping[str, int]) -> dict[str, IntArray]:
+    arrays, _ = read_arrays(path, widths)
+    for name, width in widths.items():
         array = arrays[name]
         if array.dtype != np.int64 or array.ndim != 2 or array.shape[1] != width:
             raise LayoutError(
@@ -95,4 +99,78 @@ def read_counts(path: Path) -> Counts:
                 path=path,
                 pointer=name,
             )
-    return Counts(**{name: array.astype(np.int64) for name, array in arrays.items()})
+    return {name: array.astype(np.int64) for name, array in arrays.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """What changes in the counts of a consensus when one person has no vote.
+
+    Attributes:
+        counts: Of the images where the person votes and somebody else does, too.
+        voted: (n, 1) int64, every image where the person votes.
+    """
+
+    counts: Counts
+    voted: IntArray
+
+
+def write_without(path: Path, without: Without, metadata: Mapping[str, str]) -> None:
+    """Write without.safetensors."""
+    arrays = {name: getattr(without.counts, name) for name in _WIDTHS}
+    write_file(path, encode_arrays({**arrays, "voted": without.voted}, metadata))
+
+
+def read_without(path: Path, base: Counts) -> Counts:
+    """The counts of the consensus without a person, over every image that somebody else saw.
+
+    Args:
+        path: `RunLayout.without`.
+        base: The counts of the consensus of everybody: `RunLayout.consensus` if that exists,
+            else `RunLayout.counts` of the root.
+
+    Raises:
+        LayoutError: The file is no such record.
+    """
+    tables = _read_tables(path, {**_WIDTHS, "voted": 1})
+    voted = tables.pop("voted")[:, 0]
+    merged = {}
+    for name, rows in tables.items():
+        kept = getattr(base, name)
+        both = np.concatenate([kept[~np.isin(kept[:, 0], voted)], rows])
+        merged[name] = both[np.argsort(both[:, 0], kind="stable")]
+    return Counts(**merged)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Pixels that annotators gave the same label, per image; no unit has a part in it.
+
+    Attributes:
+        shared: (n, 5) int64 rows (image, label, a, b, pixels), sorted, pixels > 0: a <= b are
+            places in `Run.annotators`, both worked on the image and gave the pixels the label;
+            a = b: all pixels that a gave it. A pixel counts once, whatever map it stands in.
+        worked: (m, 3) int64 rows (image, annotator, pixels of its label maps), sorted: who worked
+            on which image, also where nothing was labelled.
+    """
+
+    shared: IntArray
+    worked: IntArray
+
+
+_AGREEMENT_WIDTHS = {"shared": 5, "worked": 3}
+
+
+def write_agreement(path: Path, agreement: Agreement, metadata: Mapping[str, str]) -> None:
+    """Write agreement.safetensors."""
+    arrays = {field.name: getattr(agreement, field.name) for field in fields(Agreement)}
+    write_file(path, encode_arrays(arrays, metadata))
+
+
+def read_agreement(path: Path) -> Agreement:
+    """Who gave which pixels the same label as whom.
+
+    Raises:
+        LayoutError: The file is no such record.
+    """
+    return Agreement(**_read_tables(path, _AGREEMENT_WIDTHS))

@@ -25,7 +25,8 @@ Precision = Literal["fp32", "bf16"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triple = tuple[float, float, float]
 
-RESERVED = ("annotators", "report", "shards", "photographs", "run.json")
+AGREEMENT = "agreement.safetensors"
+RESERVED = ("annotators", "report", "shards", "photographs", "run.json", AGREEMENT)
 _DECIMAL = re.compile(r"0?\.\d{1,18}|\d(\.\d{1,12})?[eE]-0?\d{1}")
 
 
@@ -59,6 +60,11 @@ class RunConfig(_Record):
     batch_size: int = Field(default=16, ge=1)
     threads: int = Field(default=1, ge=1, description="Threads of one operation on the CPU.")
     top_images: int = Field(default=10, ge=0, description="Images kept per unit for the report.")
+    annotators: tuple[str, ...] | None = Field(
+        default=None,
+        description="Annotators tallied beside the index, NAME or NAME#2, as the set lists them; "
+        "null (not in run.json): all if the set has two people or more.",
+    )
 
     @field_validator("layers")
     @classmethod
@@ -140,6 +146,32 @@ class RunCounts(_Record):
     categories: tuple[str, ...] = Field(description="Those enabled, in the set's order.")
 
 
+class AnnotatorRecord(_Record):
+    """An annotator whose labels were tallied; its place in the list is its number."""
+
+    name: str
+    session: int = Field(ge=1)
+    kind: Literal["person", "model"]
+    directory: str = Field(description="Its folder below annotators/, in the set and in the run.")
+    images: int = Field(ge=0, description="Images of the run that the annotator worked on.")
+    votes: int | None = Field(
+        description="Images of the run where the person has a vote in the consensus; the consensus "
+        "without it was tallied there. null: it was not (a model, a further session)."
+    )
+
+
+class LeaveOneOut(_Record):
+    """How the consensus without a person was formed."""
+
+    method: str = Field(description="Of the consensus of the others.")
+    root_method: str = Field(description="How the root index was formed: a method, or a name.")
+    base: Literal["root", "consensus"] = Field(
+        description="What it is compared with: the root index, or <layer>/consensus.safetensors, "
+        "the consensus of everybody by `method`."
+    )
+    reason: str = Field(description="Why `method` is not that of the root index; empty if it is.")
+
+
 class Run(_Record):
     """run.json; written last, it makes the directory a complete run."""
 
@@ -152,6 +184,12 @@ class Run(_Record):
     model: ModelRecord
     counts: RunCounts
     layers: tuple[LayerRecord, ...]
+    annotators: tuple[AnnotatorRecord, ...] = Field(
+        default=(), description="Those tallied; agreement.safetensors numbers them from 0."
+    )
+    leave_one_out: LeaveOneOut | None = Field(
+        default=None, description="null: nobody was left out."
+    )
     environment: dict[str, JsonValue] = Field(description="May vary between equal runs.")
     timings: dict[str, JsonValue] = Field(description="May vary between equal runs.")
 
@@ -172,9 +210,12 @@ def fingerprint_of(config: RunConfig, concept_set: SetRecord, model: ModelRecord
 
     Names of directories are no part of it: a set that was moved is the same set.
     """
+    options = config.model_dump(mode="json")
+    if not options["annotators"]:
+        del options["annotators"]  # such a run is the same as before the option existed
     content = {
         "schema_version": 1,
-        "config": config.model_dump(mode="json"),
+        "config": options,
         "set": concept_set.digest,
         "model": model.model_dump(mode="json", include={"digest", "mean", "std", "name"}),
     }
@@ -249,6 +290,19 @@ class RunLayout:
     def counts(self, directory: str, *, annotator: str | None = None) -> Path:
         """Per-image counts; see `dissect.counts`."""
         return self.layer(directory, annotator=annotator) / "counts.safetensors"
+
+    def without(self, directory: str, *, annotator: str) -> Path:
+        """Per-image counts of the consensus without a person; see `dissect.counts.read_without`."""
+        return self.layer(directory, annotator=annotator) / "without.safetensors"
+
+    def consensus(self, directory: str) -> Path:
+        """What `without` is compared with, if that is not the root index (`LeaveOneOut.base`)."""
+        return self.layer(directory) / "consensus.safetensors"
+
+    @property
+    def agreement(self) -> Path:
+        """Pixels that annotators share, per image and label; see `dissect.counts.Agreement`."""
+        return self.root / AGREEMENT
 
     def top(self, directory: str) -> Path:
         """Top images per unit; see `dissect.top`."""

@@ -164,5 +164,7 @@ def _segment_lines(
         }
         if drawn.interpolated:
             row["interpolated"] = True
+        if drawn.z_order:
+            row["z_order"] = drawn.z_order
         lines[order] = json.dumps(row, ensure_ascii=False) + "\n"
     return lines

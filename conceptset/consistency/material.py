@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from conceptset.records import Frame
 
 UNLABELLED = 0  # the code of no concept
 
@@ -55,6 +57,7 @@ class AnnotatedImage:
         drawn: By annotator (place in `Material.annotators`), everybody who worked on the image;
             an empty tuple says: looked, found nothing. Segments in drawing order.
         photograph: Where it lies, if it can be had; it may have another size (squashed).
+        frame: Whether `size` is that of the photograph as stored or turned upright by EXIF.
     """
 
     image: int
@@ -62,6 +65,7 @@ class AnnotatedImage:
     size: tuple[int, int]
     drawn: Mapping[int, tuple[Segment, ...]]
     photograph: Path | None = None
+    frame: Frame = "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Material:
         images: Their names, in order.
         overlap: How overlaps within a layer are resolved.
         title: Of the set, or the sources' names.
-        stream: Every image, in order; may be taken several times.
+        stream: Every image, in order, or any one by its number; each is read when it is asked for.
     """
 
     annotators: tuple[Annotator, ...]
@@ -84,4 +88,4 @@ class Material:
     images: tuple[str, ...]
     overlap: Literal["area", "order"]
     title: str
-    stream: Iterable[AnnotatedImage]
+    stream: Sequence[AnnotatedImage]

@@ -110,6 +110,11 @@ class SegmentRow(Row):
         description="The tool computed it between two frames that somebody drew; in no count of "
         "segments.",
     )
+    z_order: int = Field(
+        default=0,
+        description="The tool's painting order, later on top; written where it is not 0, used with "
+        "`--overlap order`.",
+    )
 
 
 class SourceEntry(Row):

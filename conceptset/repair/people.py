@@ -253,6 +253,7 @@ def _rewritten(
     document = row.model_dump(mode="json")
     if changed.items() <= document.items():
         return text if text.endswith(b"\n") else text + b"\n"
-    if not row.interpolated:
-        del document["interpolated"]
+    for key in ("interpolated", "z_order"):  # written where they say something
+        if not document[key]:
+            del document[key]
     return (json.dumps(document | changed, ensure_ascii=False) + "\n").encode()

@@ -19,6 +19,7 @@ from conceptset.layout.models import (
     Manifest,
     SegmentRow,
 )
+from conceptset.layout.samples import Sample
 
 VERSION = "v1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,6 +33,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "index-row": IndexRow,
     "label-row": LabelRow,
     "manifest": Manifest,
+    "sample": Sample,
     "segment-row": SegmentRow,
 }
 

@@ -16,7 +16,7 @@ FLOORS = {
         ("io",),
         ("parsing",),
         ("formats", "raster", "layout", "present", "consensus"),
-        ("build", "validate", "repair", "merge", "consistency", "browse", "export"),
+        ("build", "validate", "repair", "merge", "consistency", "sampling", "browse", "export"),
         ("api",),
         ("cli", "__main__"),
     ),

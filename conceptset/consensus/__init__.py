@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from conceptset.consensus.deciding import METHODS, decide
+from conceptset.consensus.clusters import Clusters, cluster_segments
+from conceptset.consensus.dawid_skene import IDENTIFIABLE, Skills, learn_skills
+from conceptset.consensus.deciding import COMPARES_SEGMENTS, METHODS, decide
 from conceptset.consensus.pixels import majority_tags
 from conceptset.consensus.votes import Decision, Unnamed, Votes
 
-__all__ = ["METHODS", "Decision", "Unnamed", "Votes", "decide", "majority_tags"]
+__all__ = [
+    "COMPARES_SEGMENTS",
+    "IDENTIFIABLE",
+    "METHODS",
+    "Clusters",
+    "Decision",
+    "Skills",
+    "Unnamed",
+    "Votes",
+    "cluster_segments",
+    "decide",
+    "learn_skills",
+    "majority_tags",
+]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.consensus.ballots import ABSTAINED, cast_ballots
+from conceptset.consensus.ballots import ABSTAINED, cast_ballots, count_equal
 from conceptset.consensus.votes import Decision, Votes
 from conceptset.geometry import BoolArray, IntArray
 
@@ -34,20 +34,24 @@ def vote_on_pixels(method: str, votes: Votes) -> Decision:
     choices = ballots.choices
     if method == "ignore-unlabelled":
         named = np.where(choices == 0, ABSTAINED, choices)
-        label, wins = _majority(named)
+        label, wins = majority_of(named)
         # no label from anybody: those who voted said so
         wins |= (named == ABSTAINED).all(axis=1) & (choices == 0).any(axis=1)
     elif method == "plurality":
         label, most, tied, _ = _leaders(choices)
         wins = (most > 0) & ~tied
     else:
-        label, wins = _majority(choices)
+        label, wins = majority_of(choices)
     decided = np.where(wins, label, 0).astype(np.int32)
     return Decision(decided[ballots.of_pixel], ~wins[ballots.of_pixel])
 
 
-def _majority(choices: NDArray[np.int32]) -> tuple[NDArray[np.int32], BoolArray]:
-    """The leading label of each ballot, 0 for none, and whether it has more than half."""
+def majority_of(choices: NDArray[np.int32]) -> tuple[NDArray[np.int32], BoolArray]:
+    """The leading label of each row, 0 for none, and whether it has more than half of the votes.
+
+    Args:
+        choices: (rows, annotators) labels, `ABSTAINED` for no vote.
+    """
     label, most, _, voters = _leaders(choices)
     return label, 2 * most > voters
 
@@ -56,19 +60,12 @@ def _leaders(
     choices: NDArray[np.int32],
 ) -> tuple[NDArray[np.int32], IntArray, BoolArray, IntArray]:
     """Which label has most votes: it (0 without votes), its votes, whether tied, all votes."""
-    annotators = choices.shape[1]
-    ordered = np.sort(choices, axis=1)
-    place = np.arange(annotators, dtype=np.int32)
-    changes = ordered[:, 1:] != ordered[:, :-1]
-    begins = np.zeros(ordered.shape, dtype=np.int32)
-    begins[:, 1:] = np.where(changes, place[1:], 0)
-    lengths = place - np.maximum.accumulate(begins, axis=1) + 1
-    lengths[:, :-1][~changes] = 0  # a run is counted at its end
-    lengths[ordered == ABSTAINED] = 0
-    best = lengths.argmax(axis=1)[:, np.newaxis]
-    most = np.take_along_axis(lengths, best, axis=1)
+    ordered, counts = count_equal(choices)
+    counts[ordered == ABSTAINED] = 0
+    best = counts.argmax(axis=1)[:, np.newaxis]
+    most = np.take_along_axis(counts, best, axis=1)
     label = np.take_along_axis(ordered, best, axis=1)[:, 0]
-    tied: BoolArray = (lengths == most).sum(axis=1) > 1
+    tied: BoolArray = (counts == most).sum(axis=1) > 1
     voters: IntArray = (choices != ABSTAINED).sum(axis=1)
     votes = most[:, 0].astype(np.int64)
     return np.where(votes > 0, label, 0).astype(np.int32), votes, tied, voters

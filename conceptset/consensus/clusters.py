@@ -1,0 +1,198 @@
+"""Segments of several annotators that are one thing, and the labels that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.consensus.ballots import (
+    ABSTAINED,
+    Ballots,
+    cast_ballots,
+    count_equal,
+    rank_values,
+)
+from conceptset.consensus.votes import Decision, Unnamed, Votes
+from conceptset.geometry import BoolArray, IntArray
+
+THRESHOLD = 0.5  # IoU above which two segments are one thing
+_NOTHING = -1  # no segment here
+_SILENT = -2  # abstains here
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Things that were drawn in one image, each by some of its annotators.
+
+    Attributes:
+        names: (clusters, annotators) int32, the label that each gave it; 0: did not draw it.
+        cells: (ballots, annotators) int32, the cluster that each has there, or a negative value.
+        counts: (ballots,) pixels.
+        of_pixel: (height, width), the ballot of each pixel.
+    """
+
+    names: NDArray[np.int32]
+    cells: NDArray[np.int32]
+    counts: IntArray
+    of_pixel: IntArray
+
+    @property
+    def sizes(self) -> IntArray:
+        """(clusters,) annotators who drew it."""
+        drawn: IntArray = (self.names > 0).sum(axis=1)
+        return drawn
+
+
+def cluster_segments(votes: Votes) -> Clusters:
+    """Find which segments of different annotators are one thing.
+
+    Pairs of different annotators with an IoU above 0.5 are joined in the order of falling IoU
+    (equal ones in the order of annotators, then of segments) as long as a cluster holds at most one
+    segment of each annotator. Pixels that either of a pair ignores are not counted for it. A
+    segment without a pixel that its annotator does not ignore is none.
+
+    O(annotators * pixels) for the ballots, then O(annotators² * (ballots + segments²)).
+    """
+    numbers, owners, labels = _number_segments(votes)
+    ballots = cast_ballots(Votes(numbers, votes.abstained))
+    counts = ballots.counts
+    group = _join(len(labels), owners, sorted(_overlaps(ballots, counts)))
+    names = np.zeros((int(group.max(initial=-1)) + 1, len(votes.labels)), dtype=np.int32)
+    names[group, owners] = labels
+    table = np.concatenate([[_SILENT, _NOTHING], group]).astype(np.int32)  # from ABSTAINED on
+    return Clusters(names, table[ballots.choices - ABSTAINED], counts, ballots.of_pixel)
+
+
+def _number_segments(votes: Votes) -> tuple[NDArray[np.int32], IntArray, IntArray]:
+    """Segments of all annotators numbered through from 1: maps; owner and label of each."""
+    source = votes.labels if votes.segments is None else votes.segments
+    shown = (votes.labels != 0) & (source != 0) & ~votes.abstained
+    numbers = np.zeros(votes.labels.shape, dtype=np.int32)
+    owners: list[int] = []
+    labels: list[int] = []
+    for annotator, (own, here) in enumerate(zip(source, shown, strict=True)):
+        pixels = np.flatnonzero(here)
+        ranks, kept = rank_values(own.ravel()[pixels])
+        numbers[annotator].reshape(-1)[pixels] = ranks + (len(owners) + 1)
+        label = np.zeros(len(kept), dtype=np.int32)
+        label[ranks] = votes.labels[annotator].ravel()[pixels]
+        labels += label.tolist()
+        owners += [annotator] * len(kept)
+    return numbers, np.array(owners, dtype=np.int64), np.array(labels, dtype=np.int64)
+
+
+def _overlaps(ballots: Ballots, counts: IntArray) -> Iterator[tuple[float, int, int]]:
+    """(-IoU, segment, segment) of all pairs above the threshold, segments counted from 0."""
+    everybody = ballots.choices.T.astype(np.int64)
+    spans = [(int(own[own > 0].min(initial=0)), int(own.max(initial=0))) for own in everybody]
+    for b, right in enumerate(everybody):
+        for a, left in enumerate(everybody[:b]):
+            (low, high), (first, last) = spans[a], spans[b]
+            valid = (left != ABSTAINED) & (right != ABSTAINED)
+            if not (high > 0 and last > 0 and valid.any()):
+                continue
+            rows = np.maximum(left[valid] - low + 1, 0)
+            columns = np.maximum(right[valid] - first + 1, 0)
+            width = last - first + 2
+            size = (high - low + 2) * width
+            table = np.bincount(rows * width + columns, counts[valid], size).reshape(-1, width)
+            total = table.sum(axis=1)[1:, np.newaxis] + table.sum(axis=0)[1:]
+            shared = table[1:, 1:]
+            for s, u in np.argwhere(shared > THRESHOLD * (total - shared)).tolist():
+                iou = shared[s, u] / (total[s, u] - shared[s, u])
+                yield -float(iou), low - 1 + s, first - 1 + u
+
+
+def _join(
+    segments: int, owners: IntArray, pairs: list[tuple[float, int, int]]
+) -> NDArray[np.int64]:
+    """The cluster of each segment, numbered by first member."""
+    cluster = list(range(segments))
+    members = [[segment] for segment in range(segments)]
+    drawn_by = [1 << owner for owner in owners.tolist()]
+    for _, s, u in pairs:
+        one, other = cluster[s], cluster[u]
+        if one == other or drawn_by[one] & drawn_by[other]:
+            continue
+        if len(members[one]) < len(members[other]):
+            one, other = other, one
+        for segment in members[other]:
+            cluster[segment] = one
+        members[one] += members[other]
+        drawn_by[one] |= drawn_by[other]
+    _, ranks = np.unique(np.array(cluster, dtype=np.int64), return_inverse=True)
+    return ranks.reshape(segments).astype(np.int64)
+
+
+def labels_of(clusters: Clusters, names: NDArray[np.int32]) -> Decision:
+    """The labels of the pixels from those of the clusters.
+
+    A cluster exists if more than half of the annotators drew it; who did not and ignores more than
+    half of its pixels is not asked. Its pixels are those in more than half of its segments; where
+    several claim a pixel, the one with more votes there has it. A pixel of none is unlabelled if
+    most of those who vote there left it so; else, as where clusters tie or have no name, there is
+    no consensus.
+
+    Args:
+        clusters: Of the image.
+        names: (clusters,) int32, the label of each, 0 for no consensus on it.
+    """
+    cells = clusters.cells
+    values, members = count_equal(cells)
+    members[values < 0] = 0
+    cluster = np.where(values < 0, len(names), values)  # none is the one after the last
+    covers = (2 * members > _voting_members(clusters, cluster)) & (members > 0)
+    areas = np.zeros(len(names), dtype=np.int64)
+    ballot, place = np.nonzero(covers)
+    np.add.at(areas, cluster[ballot, place], clusters.counts[ballot])
+    exists = _exist(clusters, areas, cluster[ballot, place], ballot)
+    claims = np.where(covers & np.append(exists, False)[cluster], members, 0)
+    best = claims.max(axis=1, initial=0)
+    leads = (claims == best[:, np.newaxis]) & (claims > 0)
+    named = np.append(names, 0)[cluster]
+    label = np.where(leads, named, 0).max(axis=1, initial=0)
+    wins = (best > 0) & (label > 0) & (~leads | (named == label[:, np.newaxis])).all(axis=1)
+    left_so, voters = (cells == _NOTHING).sum(axis=1), (cells != _SILENT).sum(axis=1)
+    unlabelled = (best == 0) & (2 * left_so > voters)
+    decided = np.where(wins, label, 0).astype(np.int32)
+    unclear = ~(wins | unlabelled)
+    unnamed = tuple(
+        Unnamed(_tally(clusters.names[place]), int(areas[place]))
+        for place in np.flatnonzero(exists & (names == 0)).tolist()
+    )
+    return Decision(decided[clusters.of_pixel], unclear[clusters.of_pixel], unnamed)
+
+
+def _voting_members(clusters: Clusters, cluster: NDArray[np.integer[Any]]) -> IntArray:
+    """How many of those who drew a cluster have a vote where a ballot names it."""
+    sizes: IntArray = np.append(clusters.sizes, 0)[cluster]
+    silent = clusters.cells == _SILENT
+    some = np.flatnonzero(silent.any(axis=1))
+    if some.size:
+        drawn = np.pad(clusters.names > 0, ((0, 1), (0, 0))).astype(np.float32)
+        missing = silent[some].astype(np.float32) @ drawn.T
+        sizes[some] -= np.take_along_axis(missing, cluster[some], axis=1).astype(int)
+    return sizes
+
+
+def _exist(
+    clusters: Clusters, areas: IntArray, claimed: NDArray[np.integer[Any]], ballot: IntArray
+) -> BoolArray:
+    """Whether enough people drew each cluster."""
+    ignored = np.zeros(clusters.names.shape, dtype=np.int64)
+    silent = clusters.cells[ballot] == _SILENT
+    some = silent.any(axis=1)
+    pixels = clusters.counts[ballot[some], np.newaxis] * silent[some]
+    np.add.at(ignored, claimed[some], pixels)
+    excused = (clusters.names == 0) & (2 * ignored > areas[:, np.newaxis])
+    exists: BoolArray = 2 * clusters.sizes > clusters.names.shape[1] - excused.sum(axis=1)
+    return exists
+
+
+def _tally(names: NDArray[np.int32]) -> tuple[tuple[int, int], ...]:
+    labels, votes = np.unique(names[names > 0], return_counts=True)
+    return tuple(sorted(zip(labels.tolist(), votes.tolist(), strict=True), key=lambda x: -x[1]))

@@ -57,60 +57,63 @@ def cluster_segments(votes: Votes) -> Clusters:
 
     O(annotators * pixels) for the ballots, then O(annotators² * (ballots + segments²)).
     """
-    numbers, owners, labels = _number_segments(votes)
+    numbers, labels = _number_segments(votes)
+    starts = np.cumsum([0, *map(len, labels)])
+    owners = np.repeat(np.arange(len(labels)), np.diff(starts))
     ballots = cast_ballots(Votes(numbers, votes.abstained))
-    counts = ballots.counts
-    group = _join(len(labels), owners, sorted(_overlaps(ballots, counts)))
+    pairs = sorted(_overlaps(ballots, ballots.counts, starts.tolist()))
+    group = _join(owners, pairs)
     names = np.zeros((int(group.max(initial=-1)) + 1, len(votes.labels)), dtype=np.int32)
-    names[group, owners] = labels
-    table = np.concatenate([[_SILENT, _NOTHING], group]).astype(np.int32)  # from ABSTAINED on
-    return Clusters(names, table[ballots.choices - ABSTAINED], counts, ballots.of_pixel)
+    names[group, owners] = np.concatenate(labels)
+    choices = ballots.choices
+    segments = np.where(choices > 0, choices - 1 + starts[:-1], -1)
+    cells = np.where(choices == ABSTAINED, _SILENT, np.append(group, _NOTHING)[segments])
+    return Clusters(names, cells.astype(np.int32), ballots.counts, ballots.of_pixel)
 
 
-def _number_segments(votes: Votes) -> tuple[NDArray[np.int32], IntArray, IntArray]:
-    """Segments of all annotators numbered through from 1: maps; owner and label of each."""
+def _number_segments(votes: Votes) -> tuple[NDArray[np.int32], list[NDArray[np.int32]]]:
+    """Maps of each annotator's segments, numbered from 1, and the labels of those."""
+    numbers = np.empty(votes.labels.shape, dtype=np.int32)
+    found = []
+    shown = (votes.labels != 0) & ~votes.abstained
     source = votes.labels if votes.segments is None else votes.segments
-    shown = (votes.labels != 0) & (source != 0) & ~votes.abstained
-    numbers = np.zeros(votes.labels.shape, dtype=np.int32)
-    owners: list[int] = []
-    labels: list[int] = []
     for annotator, (own, here) in enumerate(zip(source, shown, strict=True)):
-        pixels = np.flatnonzero(here)
-        ranks, kept = rank_values(own.ravel()[pixels])
-        numbers[annotator].reshape(-1)[pixels] = ranks + (len(owners) + 1)
-        label = np.zeros(len(kept), dtype=np.int32)
-        label[ranks] = votes.labels[annotator].ravel()[pixels]
-        labels += label.tolist()
-        owners += [annotator] * len(kept)
-    return numbers, np.array(owners, dtype=np.int64), np.array(labels, dtype=np.int64)
+        ranks, kept = rank_values(np.where(here, own, 0))
+        missing = int(kept[0] > 0)  # nothing is left unlabelled
+        numbers[annotator] = ranks + missing
+        labels = np.zeros(len(kept) + missing, dtype=np.int32)
+        labels[numbers[annotator]] = votes.labels[annotator]
+        found.append(labels[1:])
+    return numbers, found
 
 
-def _overlaps(ballots: Ballots, counts: IntArray) -> Iterator[tuple[float, int, int]]:
-    """(-IoU, segment, segment) of all pairs above the threshold, segments counted from 0."""
+def _overlaps(
+    ballots: Ballots, counts: IntArray, starts: list[int]
+) -> Iterator[tuple[float, int, int]]:
+    """(-IoU, segment, segment) of all pairs above the threshold, numbered through all annotators.
+
+    Args:
+        ballots: Of the segments.
+        counts: Pixels of each ballot.
+        starts: The number of each annotator's first segment, and how many there are.
+    """
     everybody = ballots.choices.T.astype(np.int64)
-    spans = [(int(own[own > 0].min(initial=0)), int(own.max(initial=0))) for own in everybody]
     for b, right in enumerate(everybody):
         for a, left in enumerate(everybody[:b]):
-            (low, high), (first, last) = spans[a], spans[b]
             valid = (left != ABSTAINED) & (right != ABSTAINED)
-            if not (high > 0 and last > 0 and valid.any()):
-                continue
-            rows = np.maximum(left[valid] - low + 1, 0)
-            columns = np.maximum(right[valid] - first + 1, 0)
-            width = last - first + 2
-            size = (high - low + 2) * width
-            table = np.bincount(rows * width + columns, counts[valid], size).reshape(-1, width)
+            height, width = starts[a + 1] - starts[a] + 1, starts[b + 1] - starts[b] + 1
+            codes = left[valid] * width + right[valid]
+            table = np.bincount(codes, counts[valid], height * width).reshape(height, width)
             total = table.sum(axis=1)[1:, np.newaxis] + table.sum(axis=0)[1:]
             shared = table[1:, 1:]
             for s, u in np.argwhere(shared > THRESHOLD * (total - shared)).tolist():
                 iou = shared[s, u] / (total[s, u] - shared[s, u])
-                yield -float(iou), low - 1 + s, first - 1 + u
+                yield -float(iou), starts[a] + s, starts[b] + u
 
 
-def _join(
-    segments: int, owners: IntArray, pairs: list[tuple[float, int, int]]
-) -> NDArray[np.int64]:
-    """The cluster of each segment, numbered by first member."""
+def _join(owners: IntArray, pairs: list[tuple[float, int, int]]) -> IntArray:
+    """The cluster of each segment."""
+    segments = len(owners)
     cluster = list(range(segments))
     members = [[segment] for segment in range(segments)]
     drawn_by = [1 << owner for owner in owners.tolist()]

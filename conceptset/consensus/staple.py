@@ -124,7 +124,7 @@ def weigh_pixels(votes: Votes) -> Decision:
 def _ask(ballots: Ballots, yes: BoolArray) -> FloatArray:
     """(ballots,) log odds of a question, `_NEVER` where nobody says yes."""
     result = np.full(len(yes), _NEVER)
-    asked: BoolArray = yes.any(axis=1)
+    asked: BoolArray = np.any(yes, axis=1)
     if not asked.any():
         return result
     counts = _near(ballots, asked)

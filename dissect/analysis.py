@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from dissect.counts import Counts, IntArray
+from dissect.intervals import LayerSampler, Resamples, bound_ious, carrying
 from dissect.state import CategoryCount, DetectorCounts, Union
 from dissect.upsample import FloatArray
 
@@ -31,6 +32,7 @@ SCORE_COLUMNS = (
     "lift",
     "detector",
 )
+INTERVAL_COLUMNS = ("iou_low", "iou_high", "detector_probability")
 _PEER_EPSILON = 1e-10  # in the peers' denominator; it decides which of two equal ratios is first
 
 
@@ -190,6 +192,43 @@ def score_units(
         },
         columns=list(SCORE_COLUMNS),
     )
+
+
+def add_intervals(
+    scores: pd.DataFrame,
+    counts: Counts,
+    vocabulary: Vocabulary,
+    samples: Resamples,
+    *,
+    units: int,
+    union: Union,
+    iou_threshold: float,
+) -> pd.DataFrame:
+    """The scores with INTERVAL_COLUMNS: how far they would move on other images.
+
+    `iou_low` and `iou_high` are empty for a concept whose category fewer than 10 images carry.
+    `detector_probability` is the share of the resamples in which the concept is the unit's best
+    and above the threshold; over the rows of a unit it adds up to the probability that the unit
+    is a detector. It is empty with fewer than 10 images.
+
+    Args:
+        scores: As `score_units` gives them, from the same counts.
+        counts: The record.
+        vocabulary: Names and primary categories.
+        samples: Resamples of the images of the run; those of another index are the same.
+        units: Units of the layer.
+        union: Which images an activation is summed on.
+        iou_threshold: What a detector's IoU exceeds.
+    """
+    place = vocabulary.places()
+    carried = carrying(counts, place, len(vocabulary.categories), samples.rows)
+    sampler = LayerSampler(counts, place, carried, samples, units=units, union=union)
+    bounds = bound_ious(sampler, iou_threshold=iou_threshold)
+    keys = bounds.unit * len(place) + bounds.label
+    wanted = scores["unit"].to_numpy() * len(place) + scores["label_number"].to_numpy()
+    found = np.searchsorted(keys, wanted)
+    columns = zip(INTERVAL_COLUMNS, (bounds.low, bounds.high, bounds.probability), strict=True)
+    return scores.assign(**{name: values[found] for name, values in columns})
 
 
 def count_detectors(

@@ -23,9 +23,10 @@ FLOORS = {
     "dissect": (
         ("errors", "compiling"),
         ("models", "activations", "loader", "upsample", "receptive"),
-        ("thresholds", "tally", "state", "counts", "top"),
+        ("thresholds", "tally", "regions", "row_spool", "state", "counts", "top"),
+        ("leaving_out", "voices", "hearing"),
         ("runner", "merge", "rundir", "given"),
-        ("analysis", "annotators", "writing"),
+        ("intervals", "analysis", "annotators", "writing"),
         ("report", "compare"),
         ("api",),
         ("cli", "__main__"),

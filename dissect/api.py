@@ -25,6 +25,7 @@ from dissect.models.matching import state_digest
 from dissect.receptive import find_placements
 from dissect.rundir import claim, inspect, sweep
 from dissect.runner import (
+    Outcomes,
     Plan,
     Progress,
     Thresholds,
@@ -34,6 +35,7 @@ from dissect.runner import (
     tally_stores,
 )
 from dissect.state import (
+    LayerRecord,
     ModelRecord,
     Run,
     RunConfig,
@@ -47,7 +49,17 @@ from dissect.state import (
     write_run,
 )
 from dissect.upsample import Placement
-from dissect.writing import describe_environment, peak_memory, write_layer, write_photographs
+from dissect.voices import index_files, open_panel
+from dissect.writing import (
+    describe_annotators,
+    describe_environment,
+    describe_leaving_out,
+    peak_memory,
+    write_layer,
+    write_photographs,
+    write_shared,
+    write_voices,
+)
 
 _DEFAULT_MEMORY = 4 << 30
 
@@ -190,23 +202,12 @@ def run_dissection(
         _check_name(standing, name, out)
         sweep(RunLayout(out))
         return Outcome(standing, out, unchanged=True)
-    directories = layer_directories(config.layers)
     with claim(out, fingerprint, overwrite=overwrite) as layout:
         stores = make_stores(plan, layout.shards)
         fill_stores(model.module, plan, stores, timings=timings, progress=progress)
         outcomes = tally_stores(plan, stores, timings=timings, progress=progress)
         with timings.measure("write"):
-            records = tuple(
-                write_layer(
-                    layout,
-                    outcome,
-                    plan,
-                    directory=directories[outcome.shape.name],
-                    fingerprint=fingerprint,
-                )
-                for outcome in outcomes
-            )
-            write_photographs(layout, outcomes, plan)
+            records = _write_outcomes(layout, outcomes, plan, fingerprint)
         run = Run(
             generator=generator(),
             name=name or model.name,
@@ -216,15 +217,35 @@ def run_dissection(
             model=model_record,
             counts=RunCounts(
                 images=len(plan.entries),
-                labels=len(np.unique(outcomes[0].counts.truth[:, 1])),
+                labels=len(np.unique(outcomes.heard.truth(0)[:, 1])),
                 categories=plan.categories,
             ),
             layers=records,
+            annotators=describe_annotators(plan.panel),
+            leave_one_out=describe_leaving_out(plan.panel),
             environment=describe_environment(plan),
             timings={**timings.seconds, "peak_memory": peak_memory()},
         )
         write_run(layout, run)
     return Outcome(run, out, unchanged=False)
+
+
+def _write_outcomes(
+    layout: RunLayout, outcomes: Outcomes, plan: Plan, fingerprint: str
+) -> tuple[LayerRecord, ...]:
+    """Every file of a run but run.json."""
+    directories = layer_directories(plan.config.layers)
+    records = []
+    for outcome in outcomes.layers:
+        directory = directories[outcome.shape.name]
+        records.append(
+            write_layer(layout, outcome, plan, directory=directory, fingerprint=fingerprint)
+        )
+        write_voices(layout, outcome, plan, directory=directory, fingerprint=fingerprint)
+    if plan.panel.annotators:
+        write_shared(layout, outcomes, plan, fingerprint=fingerprint)
+    write_photographs(layout, outcomes.layers, plan)
+    return tuple(records)
 
 
 def _check_name(standing: Run, name: str | None, out: Path) -> None:
@@ -254,6 +275,9 @@ def _make_plan(
     categories = check_categories(concept_set, config.categories)
     size = input_size(entries, config.image_size)
     check_files(concept_set, entries, categories)
+    panel = open_panel(
+        concept_set, entries, categories, wanted=config.annotators, index=config.index
+    )
     model.module.to(device)
     shapes = probe_layers(
         model.module, config.layers, size=size, device=device, precision=config.precision
@@ -267,7 +291,13 @@ def _make_plan(
         entries=entries,
         categories=categories,
         size=size,
-        config=config.model_copy(update={"thresholds": digests, "categories": categories}),
+        config=config.model_copy(
+            update={
+                "thresholds": digests,
+                "categories": categories,
+                "annotators": tuple(one.title for one in panel.annotators),
+            }
+        ),
         shapes=tuple(shapes),
         placements=_placements(model.module, shapes, size, device, config),
         given=given,
@@ -276,6 +306,7 @@ def _make_plan(
         device=device,
         workers=workers,
         max_memory=max_memory,
+        panel=panel,
     )
 
 
@@ -307,6 +338,7 @@ def _describe_set(plan: Plan) -> SetRecord:
         plan.categories,
         index=plan.config.index,
         workers=plan.workers,
+        further=index_files(plan.concept_set, plan.panel),
     )
     return SetRecord(name=plan.concept_set.root.resolve().name, digest=content)
 

@@ -92,9 +92,19 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def check_files(
-    concept_set: ConceptSet, entries: Iterable[IndexEntry], categories: Sequence[str]
+    concept_set: ConceptSet,
+    entries: Iterable[IndexEntry],
+    categories: Sequence[str],
+    *,
+    index: str = "the index",
 ) -> None:
     """Look for every file that will be needed, before any work is done.
+
+    Args:
+        concept_set: Where they lie.
+        entries: The images.
+        categories: Those whose label maps are needed.
+        index: What messages call the index that names them.
 
     Raises:
         ImageError: One is missing.
@@ -105,7 +115,7 @@ def check_files(
             path = concept_set.file(name)
             if not path.is_file():
                 raise ImageError(
-                    f"the file does not exist; row {entry.row} of the index names it",
+                    f"the file does not exist; row {entry.row} of {index} names it",
                     path=path,
                     hint="Run 'conceptset validate' on the set.",
                 )
@@ -155,24 +165,59 @@ def read_labels(
         if cell is None:
             continue
         whole.extend(cell.labels)
-        for name in cell.maps:
-            path = concept_set.file(name)
-            codes = read_codes(path) & 0xFFFF  # R + 256 G
-            if codes.shape != entry.map_size:
-                raise ImageError(
-                    f"is {_size(codes.shape)}, the index says {_size(entry.map_size)} "
-                    "(height x width)",
-                    path=path,
-                    hint="Run 'conceptset validate' on the set.",
-                )
-            present = np.flatnonzero(np.bincount(codes.reshape(-1)))  # quicker than a sort
-            _check_labels(concept_set, present.tolist(), path)
-            planes.append(codes.astype(np.uint16))
-    _check_labels(concept_set, whole, concept_set.file(entry.image))
+        planes += [read_map(concept_set, name, entry.map_size) for name in cell.maps]
+    check_labels(concept_set, whole, concept_set.file(entry.image))
     return planes, whole
 
 
-def _check_labels(concept_set: ConceptSet, labels: Iterable[int], path: Path) -> None:
+def read_map(concept_set: ConceptSet, name: str, size: tuple[int, int]) -> LabelArray:
+    """(sh, sw) uint16, one label map.
+
+    Args:
+        concept_set: Where it lies.
+        name: Relative to images/.
+        size: (sh, sw) as the index says.
+
+    Raises:
+        ImageError: It cannot be decoded or has another size.
+        LayoutError: A label that the set does not list.
+    """
+    path = concept_set.file(name)
+    codes = _read_codes(path, size) & 0xFFFF  # R + 256 G
+    present = np.flatnonzero(np.bincount(codes.reshape(-1)))  # quicker than a sort
+    check_labels(concept_set, present.tolist(), path)
+    return codes.astype(np.uint16)
+
+
+def read_abstention(concept_set: ConceptSet, name: str, size: tuple[int, int]) -> LabelArray | None:
+    """(sh, sw) uint16, 1 where an annotator abstained; None without such a file.
+
+    Raises:
+        ImageError: It cannot be decoded or has another size.
+    """
+    path = concept_set.file(name)
+    if not path.is_file():
+        return None
+    return np.asarray(_read_codes(path, size) != 0, dtype=np.uint16)
+
+
+def _read_codes(path: Path, size: tuple[int, int]) -> NDArray[np.int64]:
+    codes = read_codes(path)
+    if codes.shape != size:
+        raise ImageError(
+            f"is {_size(codes.shape)}, the index says {_size(size)} (height x width)",
+            path=path,
+            hint="Run 'conceptset validate' on the set.",
+        )
+    return codes
+
+
+def check_labels(concept_set: ConceptSet, labels: Iterable[int], path: Path) -> None:
+    """Refuse a label that the set does not list.
+
+    Raises:
+        LayoutError: One is not in label.csv.
+    """
     for label in labels:
         if label and label not in concept_set.names:
             raise LayoutError(
@@ -277,17 +322,27 @@ def digest_set(
     *,
     index: str,
     workers: int,
+    further: Sequence[str] = (),
 ) -> str:
     """SHA-256 of what a run takes from a set: its tables, photographs and label maps.
 
     Photographs and maps of a set with a manifest are known by the digests in it; those of a
     foreign layout that are used are read.
 
+    Args:
+        concept_set: The set.
+        entries: The images used.
+        categories: Those enabled.
+        index: The index used, relative to the set.
+        workers: Threads that read.
+        further: More tables that are used, relative to the set.
+
     Raises:
         SourceError: A file cannot be read.
     """
     root = concept_set.root
     tables = [index, LABELS, CATEGORIES, *(category_table(name) for name in concept_set.categories)]
+    tables += further
     lines = [f"{hash_file(root / name)}  {name}" for name in tables]
     if concept_set.manifest is not None:
         digests = concept_set.manifest.digests

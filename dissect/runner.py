@@ -21,16 +21,22 @@ from dissect.activations import (
     check_finite,
     inference,
 )
-from dissect.counts import Counts, IntArray, stack, with_image
-from dissect.loader import load_batches, map_ahead, read_labels
+from dissect.counts import Agreement, Counts, IntArray, stack, with_image
+from dissect.hearing import Heard, hear_image
+from dissect.loader import load_batches, map_ahead
+from dissect.regions import ImageLabels
+from dissect.row_spool import RowSpool
 from dissect.state import RunConfig
-from dissect.tally import ImageLabels, ImageTally, join_labels, tally_image
+from dissect.tally import ImageTally, tally_image
 from dissect.thresholds import Chunk, MapStore
 from dissect.top import TopImages, TopMasks, choose_top
 from dissect.upsample import Grid, Placement, lay_grid
+from dissect.voices import Panel
 
 Progress = Callable[[str, int, int], None]
 Thresholds = NDArray[np.floating]
+
+_VOICES_MEMORY = 256 << 20  # bytes of annotators' counts in memory, over all layers
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Plan:
         device: Where the model is.
         workers: Threads that decode and tally.
         max_memory: Bytes of maps kept in memory, over all layers.
+        panel: Whose labels are looked at beside those of the index.
     """
 
     concept_set: ConceptSet
@@ -66,6 +73,7 @@ class Plan:
     device: torch.device
     workers: int
     max_memory: int
+    panel: Panel = field(default_factory=Panel)
 
 
 @dataclass
@@ -94,12 +102,78 @@ class LayerOutcome:
         thresholds: (units,) float32, or as given.
         counts: Pixels per image.
         top: Images that each unit answers to most.
+        heard: What the images say in every voice.
+        rows: Intersections of every voice but the first.
     """
 
     shape: LayerShape
     thresholds: Thresholds
     counts: Counts
     top: TopImages
+    heard: HeardImages
+    rows: RowSpool
+
+    def take_counts(self, voice: int) -> Counts:
+        """The counts of a voice; those of every voice but the first can be had once."""
+        if voice == 0:
+            return self.counts
+        pixels = self.heard.pixels(voice)
+        area = self.counts.area
+        return Counts(
+            self.rows.take(voice),
+            area[np.isin(area[:, 0], pixels[:, 0])],
+            self.heard.truth(voice),
+            pixels,
+        )
+
+
+class HeardImages:
+    """What all images of a run say in every voice; no unit has a part in it."""
+
+    def __init__(self, voices: int) -> None:
+        """No image is known yet."""
+        self._truth: list[list[IntArray]] = [[] for _ in range(voices)]
+        self._pixels: list[list[tuple[int, int]]] = [[] for _ in range(voices)]
+        self._shared: list[IntArray] = []
+
+    def keep(self, row: int, heard: Heard) -> None:
+        """Take an image, in rising order of rows."""
+        labels = heard.labels
+        for place, voice in enumerate(heard.voices):
+            own = labels.of(place)
+            truth = np.column_stack([labels.labels[own], labels.truth[own]])
+            self._truth[voice].append(with_image(row, truth))
+            self._pixels[voice].append((row, labels.size[0] * labels.size[1]))
+        self._shared.append(with_image(row, heard.shared))
+
+    def truth(self, voice: int) -> IntArray:
+        """(n, 3) int64 rows (image, label, pixels)."""
+        return stack(self._truth[voice], 3)
+
+    def pixels(self, voice: int) -> IntArray:
+        """(n, 2) int64 rows (image, pixels of its label maps)."""
+        return np.array(self._pixels[voice], dtype=np.int64).reshape(-1, 2)
+
+    def agreement(self, annotators: int) -> Agreement:
+        """Pixels that annotators, voices 1 .. n, gave the same label."""
+        worked = [
+            np.insert(self.pixels(place + 1), 1, place, axis=1) for place in range(annotators)
+        ]
+        rows = stack(worked, 3)
+        return Agreement(stack(self._shared, 5), rows[np.lexsort((rows[:, 1], rows[:, 0]))])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What was found.
+
+    Attributes:
+        layers: In the order asked for.
+        heard: What the images say in every voice.
+    """
+
+    layers: list[LayerOutcome]
+    heard: HeardImages
 
 
 def make_stores(plan: Plan, spill: Path | None) -> list[MapStore]:
@@ -182,8 +256,14 @@ def fill_stores(
 class _LayerTally:
     """What the tally of one layer needs, and what it has found so far."""
 
-    def __init__(self, shape: LayerShape, plan: Plan, store: MapStore) -> None:
+    def __init__(self, shape: LayerShape, plan: Plan, store: MapStore, heard: HeardImages) -> None:
         self.shape = shape
+        self.heard = heard
+        self.rows = RowSpool(
+            width=4,
+            folder=None if store.spill is None else store.spill / "voices",
+            budget=_VOICES_MEMORY // len(plan.shapes),
+        )
         self.store = store
         self.thresholds = store.finish()
         self.limits = self.thresholds.astype(np.float64)
@@ -203,16 +283,23 @@ class _LayerTally:
             chunk.maps, chunk.units, limits, grid=self.grids[labels.size], labels=labels
         )
 
-    def keep(self, chunk: Chunk, found: ImageTally) -> None:
+    def keep(self, chunk: Chunk, found: ImageTally, voices: Sequence[int]) -> None:
         """Take the counts of one image, in rising order of rows."""
         row = int(chunk.rows[0])
-        self.intersection.append(with_image(row, found.intersection))
+        self.intersection.append(with_image(row, found.intersections[0]))
+        for voice, rows in zip(voices[1:], found.intersections[1:], strict=True):
+            self.rows.add(voice, with_image(row, rows))
         self.area.append(with_image(row, found.area))
         self.maxima.append(chunk.maxima[np.searchsorted(chunk.units, found.area[:, 0])])
 
-    def finish(self, truth: IntArray, pixels: IntArray, plan: Plan) -> LayerOutcome:
+    def finish(self, plan: Plan) -> LayerOutcome:
         """The outcome; the masks of the top images are drawn from the store once more."""
-        counts = Counts(stack(self.intersection, 4), stack(self.area, 3), truth, pixels)
+        counts = Counts(
+            stack(self.intersection, 4),
+            stack(self.area, 3),
+            self.heard.truth(0),
+            self.heard.pixels(0),
+        )
         maxima = np.concatenate([np.empty(0, dtype=np.float32), *self.maxima])
         images, values = choose_top(
             counts.area, maxima, units=self.shape.units, count=plan.config.top_images
@@ -230,7 +317,9 @@ class _LayerTally:
         for _ in map_ahead(draw, wanted, workers=plan.workers):
             pass
         self.store.release()
-        return LayerOutcome(self.shape, self.thresholds, counts, masks.finish())
+        return LayerOutcome(
+            self.shape, self.thresholds, counts, masks.finish(), self.heard, self.rows
+        )
 
 
 def tally_stores(
@@ -239,47 +328,44 @@ def tally_stores(
     *,
     timings: Timings,
     progress: Progress | None = None,
-) -> list[LayerOutcome]:
-    """The counts of every layer, in the order asked for. The stores are empty afterwards.
+) -> Outcomes:
+    """The counts of every layer. The stores are empty afterwards.
 
-    The label maps of an image are read once for all layers. Images are counted by several
-    threads, each on its own; what they find is put together in the order of the rows.
+    The label maps of an image are read once for all layers and all voices. Images are counted by
+    several threads, each on its own; what they find is put together in the order of the rows.
 
     Raises:
         SourceError: A label map cannot be read, or holds a label the set does not list.
     """
+    images = HeardImages(plan.panel.voices)
     with timings.measure("thresholds"):
         layers = [
-            _LayerTally(shape, plan, store)
+            _LayerTally(shape, plan, store, images)
             for shape, store in zip(plan.shapes, stores, strict=True)
         ]
 
     def count(
         item: tuple[IndexEntry, list[Chunk | None]],
-    ) -> tuple[int, IntArray, list[tuple[Chunk, ImageTally] | None]]:
+    ) -> tuple[int, Heard, list[tuple[Chunk, ImageTally] | None]]:
         entry, chunks = item
-        planes, whole = read_labels(plan.concept_set, entry, plan.categories)
-        labels = join_labels(planes, whole, entry.map_size)
+        heard = hear_image(plan.concept_set, plan.panel, entry, plan.categories)
         found = [
-            None if chunk is None else (chunk, layer.count(chunk, labels))
+            None if chunk is None else (chunk, layer.count(chunk, heard.labels))
             for layer, chunk in zip(layers, chunks, strict=True)
         ]
-        return entry.row, np.column_stack([labels.labels, labels.truth]), found
+        return entry.row, heard, found
 
-    truth: list[IntArray] = []
     with timings.measure("tally"):
         items = _by_image(plan.entries, stores)
         results = map_ahead(count, items, workers=plan.workers)
-        for done, (row, found_truth, found) in enumerate(results, start=1):
-            truth.append(with_image(row, found_truth))
+        for done, (row, heard, found) in enumerate(results, start=1):
+            images.keep(row, heard)
             for layer, pair in zip(layers, found, strict=True):
                 if pair is not None:
-                    layer.keep(*pair)
+                    layer.keep(*pair, heard.voices)
             if progress is not None:
                 progress("tally", done, len(plan.entries))
-        sizes = [(entry.row, entry.map_size[0] * entry.map_size[1]) for entry in plan.entries]
-        pixels, all_truth = np.array(sizes, dtype=np.int64), stack(truth, 3)
-        return [layer.finish(all_truth, pixels, plan) for layer in layers]
+        return Outcomes([layer.finish(plan) for layer in layers], images)
 
 
 def _by_image(

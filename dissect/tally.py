@@ -1,93 +1,25 @@
 """Pixels that masks share with labels, image by image: integers, nothing is divided here.
 
 A mask is a map brought to the size of the label map, then strictly above the unit's threshold.
-The label maps of an image are joined into one map of regions first (a region is one combination
-of labels); masks are counted per region, and regions are turned into labels once per image.
+Masks are counted per region (`dissect.regions`), and regions are turned into labels once per
+image, for every index that is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dissect.compiling import compiled
+from dissect.regions import ImageLabels
 from dissect.upsample import FloatArray, Grid, IntArray
 
 MapArray = NDArray[np.float32]
-LabelArray = NDArray[np.uint16]
 CountArray = NDArray[np.int64] | NDArray[np.uint8]
 
-
-@dataclass(frozen=True, slots=True)
-class ImageLabels:
-    """What the label maps of one image say.
-
-    Attributes:
-        size: (height, width) of the label maps.
-        region: (height, width) int32, the region of each pixel, from 0.
-        labels: (n,) int64, the labels that occur, rising; whole-image labels too.
-        weights: (regions, n) float64, how often a pixel of the region carries the label: 1, or
-            more where several maps or whole-image entries say so.
-        truth: (n,) int64, pixels of each label, with that multiplicity.
-    """
-
-    size: tuple[int, int]
-    region: NDArray[np.int32]
-    labels: IntArray
-    weights: FloatArray
-    truth: IntArray
-
-
-def join_labels(
-    planes: Sequence[LabelArray], whole: Sequence[int], size: tuple[int, int]
-) -> ImageLabels:
-    """The label maps of an image as regions.
-
-    Args:
-        planes: (height, width) uint16 label maps, 0 = unlabelled.
-        whole: Labels of the whole image; one that is named twice counts twice.
-        size: (height, width), for an image without maps.
-
-    >>> joined = join_labels([np.array([[0, 7]], np.uint16)], [9], (1, 2))
-    >>> joined.labels.tolist(), joined.truth.tolist()
-    ([7, 9], [1, 2])
-    """
-    pixels = size[0] * size[1]
-    region = np.zeros(pixels, dtype=np.int64)
-    combinations = np.zeros((1, 0), dtype=np.int64)
-    for plane in planes:
-        present, codes = _renumber(plane.reshape(-1).astype(np.int64))
-        used, region = _renumber(region * len(present) + codes)
-        combinations = np.column_stack(
-            [combinations[used // len(present)], present[used % len(present)]]
-        )
-    everywhere = np.asarray(whole, dtype=np.int64)
-    labels = np.union1d(combinations, everywhere)
-    labels = labels[labels > 0].astype(np.int64)
-    weights = np.zeros((len(combinations), len(labels)))
-    for column in range(combinations.shape[1]):
-        rows = np.flatnonzero(combinations[:, column])
-        np.add.at(weights, (rows, np.searchsorted(labels, combinations[rows, column])), 1.0)
-    for label in whole:
-        weights[:, labels == label] += 1.0
-    areas = np.bincount(region, minlength=len(combinations)).astype(np.float64)
-    truth = (areas @ weights).astype(np.int64)
-    return ImageLabels(size, region.reshape(size).astype(np.int32), labels, weights, truth)
-
-
-def _renumber(codes: IntArray) -> tuple[IntArray, IntArray]:
-    """The distinct codes, rising, and for each element its place among them."""
-    if codes.max(initial=0) < 1 << 22:  # a table is quicker than a sort
-        table = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int64)
-        table[codes] = 1
-        used = np.flatnonzero(table)
-        table[used] = np.arange(len(used))
-        return used, table[codes]
-    used, places = np.unique(codes, return_inverse=True)
-    return used, places.reshape(-1)
+_CELLS = 1 << 22  # counts of units in regions that are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +27,11 @@ class ImageTally:
     """Counts of one image and one layer; pairs without a pixel are left out.
 
     Attributes:
-        intersection: (n, 3) int64 rows (unit, label, pixels), sorted.
+        intersections: For each index, (n, 3) int64 rows (unit, label, pixels), sorted.
         area: (m, 2) int64 rows (unit, pixels of the mask), sorted.
     """
 
-    intersection: IntArray
+    intersections: tuple[IntArray, ...]
     area: IntArray
 
 
@@ -113,18 +45,31 @@ def tally_image(
         units: (p,) int64 their units, rising.
         thresholds: (p,) float64 their thresholds.
         grid: The maps over the label maps.
-        labels: The label maps.
+        labels: What the label maps say.
     """
-    counts = np.zeros((len(maps), len(labels.weights)), dtype=np.int64)
-    _count(maps, thresholds, grid, labels.region, counts)
-    areas = counts.sum(axis=1)
-    shared = (counts.astype(np.float64) @ labels.weights).astype(np.int64)  # exact: below 2**53
-    rows, columns = np.nonzero(shared)
-    active = np.flatnonzero(areas)
+    regions = len(labels.areas)
+    step = max(1, _CELLS // regions)
+    areas, shared = [], []
+    for start in range(0, max(len(maps), 1), step):
+        part = slice(start, start + step)
+        counts = np.zeros((len(maps[part]), regions), dtype=np.int64)
+        _count(maps[part], thresholds[part], grid, labels.region, counts)
+        areas.append(counts.sum(axis=1))
+        shared.append((counts.astype(np.float64) @ labels.weights).astype(np.int64))
+    area, pixels = np.concatenate(areas), np.concatenate(shared)  # exact: below 2**53
+    active = np.flatnonzero(area)
     return ImageTally(
-        np.column_stack([units[rows], labels.labels[columns], shared[rows, columns]]),
-        np.column_stack([units[active], areas[active]]),
+        tuple(_sparse(pixels, units, labels, index) for index in range(len(labels.starts) - 1)),
+        np.column_stack([units[active], area[active]]),
     )
+
+
+def _sparse(pixels: IntArray, units: IntArray, labels: ImageLabels, index: int) -> IntArray:
+    """The rows (unit, label, pixels) of one index."""
+    own = labels.of(index)
+    rows, columns = np.nonzero(pixels[:, own])
+    found = pixels[:, own][rows, columns]
+    return np.column_stack([units[rows], labels.labels[own][columns], found])
 
 
 def draw_masks(maps: MapArray, thresholds: FloatArray, *, grid: Grid) -> NDArray[np.bool_]:

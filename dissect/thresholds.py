@@ -98,7 +98,7 @@ class MapStore:
         # bytes after the last compaction; the next is due when they have doubled
         self._floor = _FIRST_COMPACTION // 2 * self.rank * units * 4
         self._after_compaction = self._floor
-        self._spill = spill
+        self.spill = spill
         self._budget = budget
         self._missing = images
         self._files = 0
@@ -172,7 +172,7 @@ class MapStore:
                 continue
             if share:
                 rest = chunk.only(wanted)
-                where = None if chunk.file is None else self._spill
+                where = None if chunk.file is None else self.spill
                 kept.append(rest if where is None else self._write([rest], where))
             if chunk.file is not None:
                 chunk.file.unlink()
@@ -211,11 +211,11 @@ class MapStore:
 
     def _spill_memory(self) -> None:
         """Move what is in memory to a file; it holds later rows than every file before it."""
-        if self._spill is None:
+        if self.spill is None:
             return
         loose = [chunk for chunk in self._chunks if chunk.file is None]
         self._chunks = [chunk for chunk in self._chunks if chunk.file is not None]
-        self._chunks.append(self._write(loose, self._spill))
+        self._chunks.append(self._write(loose, self.spill))
         self._in_memory = 0
 
     def _write(self, parts: Sequence[Chunk], directory: Path) -> Chunk:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import JsonValue
@@ -25,11 +27,12 @@ from dissect.analysis import (
     sum_counts,
     tally_table,
 )
-from dissect.counts import write_counts
+from dissect.counts import Counts, Without, write_agreement, write_counts, write_without
 from dissect.loader import map_ahead
-from dissect.runner import LayerOutcome, Plan
-from dissect.state import LayerRecord, RunLayout, state_metadata
+from dissect.runner import LayerOutcome, Outcomes, Plan
+from dissect.state import AnnotatorRecord, LayerRecord, LeaveOneOut, RunLayout, state_metadata
 from dissect.top import write_top
+from dissect.voices import Panel
 
 _LIBRARIES = ("numpy", "pandas", "pillow", "torch", "torchvision", "numba", "safetensors")
 _QUALITY = 90
@@ -41,21 +44,11 @@ def write_layer(
     """Write the files of a layer; returns its record for run.json."""
     layout.layer(directory).mkdir(exist_ok=True)
     shape, config = outcome.shape, plan.config
-    metadata = {
-        kind: state_metadata(kind, layer=shape.name, fingerprint=fingerprint)
-        for kind in ("counts", "top")
-    }
     write_file(layout.thresholds(directory), _npy(outcome.thresholds))
-    write_counts(layout.counts(directory), outcome.counts, metadata["counts"])
-    write_top(layout.top(directory), outcome.top, metadata["top"])
-    vocabulary = vocabulary_of(plan.concept_set, plan.categories)
-    totals = sum_counts(outcome.counts, vocabulary, units=shape.units, union=config.union)
-    write_file(layout.tally(directory), format_frame(tally_table(totals, vocabulary)))
-    expected = expect_intersection(outcome.counts, units=shape.units, labels=len(totals.truth))
-    scores = score_units(
-        totals, vocabulary, expected, layer=shape.name, iou_threshold=config.iou_threshold
-    )
-    write_file(layout.scores(directory), format_frame(scores))
+    metadata = state_metadata("top", layer=shape.name, fingerprint=fingerprint)
+    write_top(layout.top(directory), outcome.top, metadata)
+    desk = _Desk(layout, outcome, plan, directory, fingerprint)
+    scores = desk.write_scores(outcome.counts, None)
     return LayerRecord(
         name=shape.name,
         directory=directory,
@@ -67,6 +60,92 @@ def write_layer(
         detectors=count_detectors(
             scores, plan.categories, units=shape.units, iou_threshold=config.iou_threshold
         ),
+    )
+
+
+def write_voices(
+    layout: RunLayout, outcome: LayerOutcome, plan: Plan, *, directory: str, fingerprint: str
+) -> None:
+    """Write the files of a layer that the annotators have, one annotator after the other."""
+    panel = plan.panel
+    desk = _Desk(layout, outcome, plan, directory, fingerprint)
+    for place, annotator in enumerate(panel.annotators):
+        folder = annotator.row.directory
+        layout.layer(directory, annotator=folder).mkdir(parents=True, exist_ok=True)
+        desk.write_scores(outcome.take_counts(place + 1), folder)
+        if panel.leaves[place]:
+            voted = np.array(panel.voted(place), dtype=np.int64)[:, np.newaxis]
+            without = Without(outcome.take_counts(panel.without(place)), voted)
+            path = layout.without(directory, annotator=folder)
+            write_without(path, without, desk.metadata("without"))
+    if panel.base == "consensus":
+        counts = outcome.take_counts(panel.everybody)
+        write_counts(layout.consensus(directory), counts, desk.metadata("consensus"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where the files of one layer are written."""
+
+    layout: RunLayout
+    outcome: LayerOutcome
+    plan: Plan
+    directory: str
+    fingerprint: str
+
+    def metadata(self, kind: str) -> Mapping[str, str]:
+        """Of a file with numbers."""
+        layer = self.outcome.shape.name
+        return state_metadata(kind, layer=layer, fingerprint=self.fingerprint)
+
+    def write_scores(self, counts: Counts, annotator: str | None) -> pd.DataFrame:
+        """Write the counts of one index and both tables made from them; returns the scores."""
+        shape, config, layout = self.outcome.shape, self.plan.config, self.layout
+        where = layout.counts(self.directory, annotator=annotator)
+        write_counts(where, counts, self.metadata("counts"))
+        vocabulary = vocabulary_of(self.plan.concept_set, self.plan.categories)
+        totals = sum_counts(counts, vocabulary, units=shape.units, union=config.union)
+        table = format_frame(tally_table(totals, vocabulary))
+        write_file(layout.tally(self.directory, annotator=annotator), table)
+        expected = expect_intersection(counts, units=shape.units, labels=len(totals.truth))
+        scores = score_units(
+            totals, vocabulary, expected, layer=shape.name, iou_threshold=config.iou_threshold
+        )
+        write_file(layout.scores(self.directory, annotator=annotator), format_frame(scores))
+        return scores
+
+
+def write_shared(layout: RunLayout, outcomes: Outcomes, plan: Plan, *, fingerprint: str) -> None:
+    """Write what the annotators agree on, which no layer has a part in."""
+    agreement = outcomes.heard.agreement(len(plan.panel.annotators))
+    metadata = state_metadata("agreement", layer="", fingerprint=fingerprint)
+    write_agreement(layout.agreement, agreement, metadata)
+
+
+def describe_annotators(panel: Panel) -> tuple[AnnotatorRecord, ...]:
+    """The annotators as run.json lists them."""
+    return tuple(
+        AnnotatorRecord(
+            name=one.row.annotator,
+            session=one.row.session,
+            kind=one.row.kind,
+            directory=one.row.directory,
+            images=len(one.entries),
+            votes=len(panel.voted(place)) if leaves else None,
+        )
+        for place, (one, leaves) in enumerate(zip(panel.annotators, panel.leaves, strict=True))
+    )
+
+
+def describe_leaving_out(panel: Panel) -> LeaveOneOut | None:
+    """How the consensus without a person was formed, as run.json says it."""
+    if panel.method is None:
+        return None
+    return LeaveOneOut(
+        method=panel.method.name,
+        root_method=panel.method.of_root,
+        base=panel.base,
+        reason=panel.method.reason,
     )
 
 

@@ -187,11 +187,26 @@ def open_concept_set(root: Path, index: str = names.INDEX) -> ConceptSet:
     if not categories:
         raise LayoutError("lists no category", path=root / names.CATEGORIES, hint=_HINT)
     tables = {category: _category_labels(root, category) for category in categories}
+    entries = read_index(root, index, categories)
+    return ConceptSet(root, manifest, by_number, categories, tables, entries)
+
+
+def read_index(root: Path, index: str, categories: Sequence[str]) -> tuple[IndexEntry, ...]:
+    """The rows of one index of a set.
+
+    Args:
+        root: The set's directory.
+        index: Relative to it.
+        categories: All categories of the set.
+
+    Raises:
+        LayoutError: A cell that is needed cannot be read.
+        UsageError: There is no such index.
+    """
     path = resolve_inside(root, index)
     if not path.is_file():
         raise UsageError("there is no such index", path=path, hint="Give one with --index FILE.")
-    entries = tuple(_entries(read_table(path), categories))
-    return ConceptSet(root, manifest, by_number, categories, tables, entries)
+    return tuple(_entries(read_table(path), categories))
 
 
 def _category_labels(root: Path, category: str) -> tuple[CategoryLabel, ...]:

@@ -98,6 +98,14 @@ def run(
         Path | None,
         option("--thresholds", metavar="FILE|DIR", help="Use these; another run's, for instance."),
     ] = None,
+    annotators: Annotated[
+        str | None,
+        option(
+            "--annotators",
+            metavar="all|none|NAME,..",
+            help="Also against their own labels; all if there are two people or more.",
+        ),
+    ] = None,
     categories: Annotated[
         str | None, option("--categories", metavar="C,..", help="Only these categories.")
     ] = None,
@@ -174,6 +182,7 @@ def run(
         "batch_size": batch_size,
         "threads": threads,
         "top_images": top_images,
+        "annotators": None if annotators is None else split_list(annotators, "--annotators"),
     }
     rest = _Rest(
         concept_set=concept_set,

@@ -47,7 +47,7 @@ def outcomes_of(golden, layers, workers=2):
         for start in range(0, 40, 16):
             part = features[name][start : start + 16]
             store.add(range(start, start + len(part)), torch.from_numpy(part))
-    return plan, tally_stores(plan, stores, timings=Timings())
+    return plan, tally_stores(plan, stores, timings=Timings()).layers
 
 
 @pytest.mark.parametrize("layer", ["layer2", "layer3", "layer4"])

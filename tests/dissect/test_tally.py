@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from dissect.tally import draw_masks, join_labels, tally_image
+from dissect.regions import join_labels
+from dissect.tally import draw_masks, tally_image
 from dissect.upsample import Placement, lay_grid
 
 
@@ -78,9 +79,9 @@ def test_counts_equal_plain_loops(cells, seed):
     tally = tally_image(maps, units, thresholds, grid=lay_grid(cells, size), labels=labels)
     masks = dense_masks(maps, thresholds, size)
     shared, areas = count_plainly(masks, units.tolist(), planes, whole)
-    assert tally.intersection.tolist() == shared
+    assert tally.intersections[0].tolist() == shared
     assert tally.area.tolist() == areas
-    assert tally.intersection.dtype == tally.area.dtype == np.int64
+    assert tally.intersections[0].dtype == tally.area.dtype == np.int64
     truth = list(zip(labels.labels.tolist(), labels.truth.tolist(), strict=True))
     assert truth == true_pixels(planes, whole, size)
     for mask, one, threshold in zip(masks, maps, thresholds, strict=True):
@@ -103,7 +104,7 @@ def test_a_label_in_two_maps_counts_twice():
     tally = tally_image(
         maps, np.array([0]), np.zeros(1), grid=lay_grid((1, 1), (2, 2)), labels=labels
     )
-    assert tally.intersection.tolist() == [[0, 7, 6]]
+    assert tally.intersections[0].tolist() == [[0, 7, 6]]
     assert tally.area.tolist() == [[0, 4]]
     assert labels.truth.tolist() == [6]
 

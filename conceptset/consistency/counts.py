@@ -9,7 +9,7 @@ are in no count of a pair, and a segment without a valid pixel is none of its se
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -134,6 +134,19 @@ OTHERS = np.dtype(
     ]
 )
 
+# One row for each person who worked on the image and each object in it: a group of segments of
+# different people that were matched. Concept 0: left it out. Where nobody drew anything there is
+# one object that all left out; who ignores most of an object has no row.
+OBJECTS = np.dtype(
+    [
+        ("image", "<i4"),
+        ("category", "<i2"),
+        ("item", "<i4"),  # number of the object in this image and category
+        ("annotator", "<i2"),
+        ("concept", "<i4"),
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -147,6 +160,7 @@ class Counts:
     renamed: Table
     coincidences: Table
     others: Table
+    objects: Table = field(default_factory=lambda: np.zeros(0, OBJECTS))
 
 
 DTYPES = {
@@ -158,6 +172,7 @@ DTYPES = {
     "renamed": RENAMED,
     "coincidences": COINCIDENCES,
     "others": OTHERS,
+    "objects": OBJECTS,
 }
 
 
@@ -170,9 +185,9 @@ def concatenate(parts: Iterable[Counts]) -> Counts:
     parts = list(parts)
     return Counts(
         **{
-            field.name: np.concatenate(
-                [np.zeros(0, DTYPES[field.name]), *(getattr(part, field.name) for part in parts)]
+            table.name: np.concatenate(
+                [np.zeros(0, DTYPES[table.name]), *(getattr(part, table.name) for part in parts)]
             )
-            for field in fields(Counts)
+            for table in fields(Counts)
         }
     )

@@ -6,11 +6,12 @@ UsageError                       2
 SourceError                      3
 |-- ModelError                   3  a model or its weights cannot be loaded
 `-- ActivationError              3  a network that computes no finite number
+BoundError                      70  figures that contradict one another: our fault
 """
 
 from __future__ import annotations
 
-from conceptset.errors import SourceError, UsageError
+from conceptset.errors import ConceptsetError, SourceError, UsageError
 
 
 class LayerError(UsageError):
@@ -44,3 +45,7 @@ class ActivationError(SourceError):
         self.layer = layer
         self.unit = unit
         self.image = image
+
+
+class BoundError(ConceptsetError):
+    """A figure above what is possible: the counts or the figures are wrong, and it is our bug."""

@@ -26,7 +26,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triple = tuple[float, float, float]
 
 AGREEMENT = "agreement.safetensors"
-RESERVED = ("annotators", "report", "shards", "photographs", "run.json", AGREEMENT)
+COMPARISON = "annotators.json"
+RESERVED = ("annotators", "report", "shards", "photographs", "run.json", AGREEMENT, COMPARISON)
 _DECIMAL = re.compile(r"0?\.\d{1,18}|\d(\.\d{1,12})?[eE]-0?\d{1}")
 
 
@@ -303,6 +304,15 @@ class RunLayout:
     def agreement(self) -> Path:
         """Pixels that annotators share, per image and label; see `dissect.counts.Agreement`."""
         return self.root / AGREEMENT
+
+    @property
+    def comparison(self) -> Path:
+        """The annotators compared; see `dissect.annotators.document`."""
+        return self.root / COMPARISON
+
+    def unit_figures(self, directory: str) -> Path:
+        """Figures of every unit over all annotators: annotators.csv of the layer."""
+        return self.layer(directory) / "annotators.csv"
 
     def top(self, directory: str) -> Path:
         """Top images per unit; see `dissect.top`."""

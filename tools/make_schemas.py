@@ -15,7 +15,10 @@ from conceptset.layout.schemas import VERSION, schema, schema_names, schema_of
 FOLDER = Path(__file__).resolve().parent.parent / "schemas" / VERSION
 
 # conceptset must not know dissect, so what dissect writes is added here: name -> module:model
-OF_DISSECT = {"run": "dissect.state:Run"}
+OF_DISSECT = {
+    "run": "dissect.state:Run",
+    "run-annotators": "dissect.annotators.document:AnnotatorReport",
+}
 
 
 def all_schemas() -> Iterator[tuple[str, dict[str, Any]]]:

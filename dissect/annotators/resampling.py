@@ -1,0 +1,156 @@
+"""The figures over annotators in every resample of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.consistency.intervals import Interval, percentile_interval
+from dissect.annotators.basis import Basis
+from dissect.annotators.scoring import NO_IMAGES
+from dissect.counts import Counts, IntArray
+from dissect.intervals import LayerSampler, Resamples, UnitIous, best_of
+from dissect.state import Union
+from dissect.upsample import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """A layer in every resample.
+
+    Attributes:
+        best: (annotators, units, resamples) int32 best labels; `NO_IMAGES` throughout for an
+            annotator who shares no image.
+        means: By (unit, label), the interval of the mean IoU over annotators.
+    """
+
+    best: NDArray[np.int32]
+    means: Mapping[tuple[int, int], Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """A layer by several annotators.
+
+    Attributes:
+        counts: By annotator.
+        place: (labels,) primary category of each label.
+        basis: The images they are compared on.
+        units: Units of the layer.
+        union: Which images an activation is summed on.
+    """
+
+    counts: Sequence[Counts]
+    place: IntArray
+    basis: Basis
+    units: int
+    union: Union
+
+
+def resample_layer(
+    layer: Annotated,
+    samples: Resamples,
+    *,
+    iou_threshold: float,
+    wanted: Mapping[int, Sequence[int]],
+) -> Resampled:
+    """Best labels in every resample, and intervals of the mean IoUs that are asked for.
+
+    Memory: the best labels, and the IoUs of one unit at a time.
+
+    Args:
+        layer: The counts.
+        samples: Resamples of the rows of the basis.
+        iou_threshold: What a detector's IoU exceeds.
+        wanted: By unit, labels whose mean IoU needs an interval.
+    """
+    basis, annotators = layer.basis, len(layer.counts)
+    samplers = [
+        {a: _sampler(layer, a, view.carried, samples) for a in view.members} for view in basis.views
+    ]
+    views = np.zeros((annotators, len(basis.images)), dtype=np.int64)
+    for view in basis.views:
+        views[list(view.members)] += view.carried.any(axis=1)
+    best = np.full((annotators, layer.units, samples.weights.shape[1]), NO_IMAGES, dtype=np.int32)
+    seen = np.flatnonzero(basis.seen(annotators)).tolist()
+    means: dict[tuple[int, int], Interval] = {}
+    for unit in range(layer.units):
+        found = [{a: own.sample(unit) for a, own in view.items()} for view in samplers]
+        for a in seen:
+            own = [view[a] for view in found if a in view]
+            best[a, unit] = best_of(_mean_over_views(own, views[a], layer), above=iou_threshold)
+        for label in wanted.get(unit, ()):
+            mean = _mean_over_annotators(found, label, layer)
+            images = int(basis.images[layer.place[label]])
+            means[unit, label] = percentile_interval(mean, images=images)
+    return Resampled(best, means)
+
+
+def _sampler(
+    layer: Annotated, annotator: int, carried: NDArray[np.bool_], samples: Resamples
+) -> LayerSampler:
+    return LayerSampler(
+        layer.counts[annotator],
+        layer.place,
+        carried,
+        samples,
+        units=layer.units,
+        union=layer.union,
+    )
+
+
+def _mean_over_views(own: Sequence[UnitIous], views: IntArray, layer: Annotated) -> UnitIous:
+    """One annotator's IoUs of a unit; where pairs are compared, the mean over its pairs.
+
+    Args:
+        own: The unit in each view that the annotator is in.
+        views: (categories,) in how many of them each category counts.
+        layer: Where they come from.
+    """
+    if len(own) == 1:
+        return own[0]
+    labels = np.unique(np.concatenate([found.labels for found in own]))
+    total = np.zeros((len(labels), own[0].iou.shape[1]))
+    times = np.repeat(views[layer.place[labels]][:, None], total.shape[1], axis=1)
+    for found in own:  # a label that is not listed has an IoU of 0 there
+        row = np.searchsorted(labels, found.labels)
+        total[row] += np.nan_to_num(found.iou)
+        times[row] -= np.isnan(found.iou)
+    with np.errstate(invalid="ignore"):
+        return UnitIous(own[0].unit, labels, total / times)
+
+
+def _mean_over_annotators(
+    found: Sequence[Mapping[int, UnitIous]], label: int, layer: Annotated
+) -> FloatArray:
+    """(resamples,) mean IoU of a unit with a label: over annotators, and over pairs if so compared.
+
+    Args:
+        found: The unit, by view and annotator.
+        label: The label.
+        layer: Where they come from.
+    """
+    category = layer.place[label]
+    means = []
+    for view, own in zip(layer.basis.views, found, strict=True):
+        if view.carried[category].any():
+            means.append(_mean([_row(ious, label) for ious in own.values()]))
+    return _mean(means)
+
+
+def _row(ious: UnitIous, label: int) -> FloatArray:
+    place = int(np.searchsorted(ious.labels, label))
+    if place < len(ious.labels) and ious.labels[place] == label:
+        row: FloatArray = ious.iou[place]
+        return row
+    return np.zeros(ious.iou.shape[1])
+
+
+def _mean(rows: Sequence[FloatArray]) -> FloatArray:
+    """The mean of what is defined; NaN where nothing is."""
+    table = np.stack(rows)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nansum(table, axis=0) / np.isfinite(table).sum(axis=0))

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from conceptset.consistency.counts import Counts
+import numpy as np
+
+from conceptset.consistency.coincidences import NO_VALUE, Together
+from conceptset.consistency.comparing import Layer, PairRows
+from conceptset.consistency.counts import (
+    COINCIDENCES,
+    DRAWN,
+    OTHERS,
+    Counts,
+    Table,
+    concatenate,
+)
+from conceptset.consistency.flattening import Flat, flatten
+from conceptset.consistency.matching import Meeting, meet
 from conceptset.consistency.material import AnnotatedImage, Annotator, Material
+from conceptset.consistency.objects import count_objects
+from conceptset.consistency.outlines import Outlines
+from conceptset.consistency.overlay import overlay, overlay_parts
+from conceptset.consistency.rows import Rows
+from conceptset.errors import SourceError
+from conceptset.geometry import IntArray
+
+_TOGETHER = 16  # people whose layers are laid over one another at once
+_BLOCK = 8  # of more people, two such groups at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +57,119 @@ class CountSettings:
 
 
 def count_image(image: AnnotatedImage, setting: CountSettings) -> Counts:
-    """Everything that is counted in one image."""
-    raise NotImplementedError
+    """Everything that is counted in one image.
+
+    Rows lie by category, then by annotator or pair, in the order of `Material`.
+
+    Raises:
+        SourceError: A mask that does not fill the image.
+    """
+    return concatenate(
+        _count_layer(image, category, setting) for category in range(len(setting.categories))
+    )
+
+
+def _count_layer(image: AnnotatedImage, category: int, setting: CountSettings) -> Counts:
+    layers = _layers(image, category, setting)
+    concepts = np.unique(np.concatenate([[0], *(flat.concepts for flat in layers.values())]))
+    named = {
+        annotator: Layer(
+            flat,
+            np.searchsorted(concepts, flat.concepts),
+            Outlines(flat) if setting.boundary else None,
+        )
+        for annotator, flat in layers.items()
+    }
+    key = (image.image, category)
+    pairs = PairRows(concepts)
+    for (a, b), meeting in _meetings(named):
+        pairs.add((*key, a, b), meeting, named[a], named[b])
+    people = [a for a in named if setting.annotators[a].session == 1]
+    people = [a for a in people if setting.annotators[a].kind == "person"]
+    coincidences, others = _count_together(key, {a: named[a] for a in people}, concepts)
+    tables = pairs.tables()
+    return Counts(
+        drawn=_count_drawn(key, layers),
+        coincidences=coincidences,
+        others=others,
+        objects=count_objects(key, {a: layers[a] for a in people}, tables.matches),
+        **tables._asdict(),
+    )
+
+
+def _layers(image: AnnotatedImage, category: int, setting: CountSettings) -> dict[int, Flat]:
+    """What each annotator who worked on the image shows in a layer, in the annotators' order."""
+    layers = {}
+    for annotator, segments in sorted(image.drawn.items()):
+        chosen = [segment for segment in segments if segment.category == category]
+        try:
+            layers[annotator] = flatten(chosen, image.size, setting.overlap)
+        except SourceError as error:
+            who = str(setting.annotators[annotator])
+            raise SourceError(
+                error.message, path=image.name, pointer=f'annotator "{who}"', hint=error.hint
+            ) from error
+    return layers
+
+
+def _count_drawn(key: tuple[int, int], layers: Mapping[int, Flat]) -> Table:
+    rows = Rows(DRAWN, keys=3)
+    for annotator, flat in layers.items():
+        areas = flat.areas()
+        rows.add(
+            (*key, annotator),
+            [flat.count],
+            [len(np.unique(flat.concepts[1:]))],
+            [flat.hidden],
+            [areas[1:-1].sum()],
+            [areas[-1]],
+            [areas.sum()],
+        )
+    return rows.table()
+
+
+def _meetings(layers: Mapping[int, Layer]) -> Iterator[tuple[tuple[int, int], Meeting]]:
+    """Where each pair's regions meet, pairs in order.
+
+    A few people are laid over one another all at once; of many, the combinations would be as many
+    as the pixels.
+    """
+    annotators = list(layers)
+    width = len(annotators) if len(annotators) <= _TOGETHER else _BLOCK
+    blocks = [annotators[n : n + width] for n in range(0, len(annotators), max(1, width))]
+    for place, firsts in enumerate(blocks):
+        rows = [_block_meetings(layers, firsts, seconds) for seconds in blocks[place:]]
+        yield from sorted(itertools.chain.from_iterable(rows), key=operator.itemgetter(0))
+
+
+def _block_meetings(
+    layers: Mapping[int, Layer], firsts: Sequence[int], seconds: Sequence[int]
+) -> Iterator[tuple[tuple[int, int], Meeting]]:
+    members = sorted({*firsts, *seconds})
+    pairs = [(a, b) for a in firsts for b in seconds if a < b]
+    if not pairs:
+        return
+    over = overlay([layers[annotator].flat for annotator in members])
+    for a, b in pairs:
+        places = (members.index(a), members.index(b))
+        yield (a, b), meet(over, places, layers[a].names, layers[b].names)
+
+
+def _count_together(
+    key: tuple[int, int], people: Mapping[int, Layer], concepts: IntArray
+) -> tuple[Table, Table]:
+    """Coincidences of everybody's labels, and each person against the others."""
+    coincidences, others = Rows(COINCIDENCES, keys=3), Rows(OTHERS, keys=3)
+    if len(people) < 2:
+        return coincidences.table(), others.table()
+    together = Together(len(people), len(concepts))
+    labels = [np.append(layer.names, NO_VALUE) for layer in people.values()]
+    for part in overlay_parts([layer.flat for layer in people.values()]):
+        rows = zip(labels, part.regions, strict=True)
+        together.add(np.stack([label[row] for label, row in rows]), part.pixels)
+    for place, without in enumerate((-1, *people)):
+        tables = (together.same, together.values, together.labelled_same, together.labelled_values)
+        coincidences.add((*key, without), concepts, *(table[place] for table in tables))
+    for annotator, counted in zip(people, together.others, strict=True):
+        others.add((*key, annotator), *counted[:, None])
+    return coincidences.table(), others.table()

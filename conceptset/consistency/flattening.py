@@ -196,9 +196,10 @@ def _flatten_runs(
     painting = sorted(range(len(segments)), key=lambda n: (-first[n], segments[n].order))
     ranks = np.zeros(len(segments), dtype=np.int64)
     ranks[painting] = np.arange(1, len(segments) + 1)
-    points = np.unique(np.concatenate((runs.begins, runs.ends, [0, size[0] * size[1]])))
+    marks = np.concatenate(([0, size[0] * size[1]], runs.begins, runs.ends))
+    points, places = np.unique(marks, return_inverse=True)
+    low, high = places[2:].reshape(2, -1)
     top = np.zeros(len(points) - 1, dtype=np.int64)
-    low, high = np.searchsorted(points, runs.begins), np.searchsorted(points, runs.ends)
     for part in _parts(high - low):
         spans = high[part] - low[part]
         pieces = np.arange(spans.sum()) + np.repeat(low[part] - np.cumsum(spans) + spans, spans)

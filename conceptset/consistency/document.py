@@ -98,6 +98,11 @@ class AnnotatorEntry(_Record):
     pixels: Split = Field(description="Mean over the pairs with others: mean split of `any`.")
     figures: dict[str, Figure] = Field(description="By name; see ANNOTATOR_FIGURES.")
     left_out: list[str] = Field(description="Others with fewer than 5 shared images.")
+    place: tuple[Count, Count] | None = Field(
+        default=None,
+        description="Best and worst place among persons by agreement that the intervals of the "
+        "differences allow; null without agreement, and for models.",
+    )
 
 
 class OtherName(_Record):
@@ -176,7 +181,7 @@ class Verdict(_Record):
 
     text: str
     about: str = Field(description="Annotator whom it concerns; empty: the whole.")
-    topic: Literal["quality", "naming", "quantity", "agreement", "identity"]
+    topic: Literal["quality", "naming", "quantity", "agreement", "sessions", "identity"]
     category: str
     value: float
     low: float | None

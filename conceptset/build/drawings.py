@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from conceptset.geometry import Geometry
 from conceptset.io.spool import Extent, pack, unpack
-from conceptset.records import Origin
+from conceptset.records import Origin, Region
 
 DrawnKind = Literal["region", "ignore", "tag"]
 Array: TypeAlias = NDArray[Any]
@@ -80,6 +80,17 @@ _FIELDS = {
     kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _SHAPES.values()
 }
 _SCALARS = (str, int, float, bool, type(None))
+
+
+def depth_of(regions: Sequence[Region], place: int) -> int:
+    """How many wholes a region is nested in; a circle counts as none further."""
+    depth, seen = 0, {place}
+    whole = regions[place].part_of
+    while whole is not None and whole not in seen:
+        depth += 1
+        seen.add(whole)
+        whole = regions[whole].part_of
+    return depth
 
 
 def pack_drawings(drawings: Sequence[Drawn]) -> bytes:

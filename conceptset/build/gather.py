@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from conceptset.build.absent import Listing, find_heads
 from conceptset.build.developing import Darkroom, Developed
-from conceptset.build.drawings import Block, Drawn, DrawnKind, pack_drawings
+from conceptset.build.drawings import Block, Drawn, DrawnKind, depth_of, pack_drawings
 from conceptset.build.options import BuildOptions
 from conceptset.build.people import Aliases, AnnotatorTable
 from conceptset.build.sources import Source
@@ -51,6 +52,7 @@ class GatheredImage:
         order: Its number in the darkroom.
         developed: Its photograph in the set, if that was made already.
         unsigned: The first file that lists it without saying who drew there.
+        files: The annotation files that list it, where photographs may be missing.
     """
 
     photograph: Photograph
@@ -61,6 +63,7 @@ class GatheredImage:
     order: int | None = None
     developed: Developed | None = None
     unsigned: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Gathered:
         sources: One entry per annotation file.
         left_out: What did not enter, by reason.
         names: Drawn names of each concept.
-        categories: Those that anything drawn enters.
+        categories: Those that anything drawn or stated enters.
+        outlined: Those that anything with a shape enters.
         notes: Options that met nothing, and files that may be of two people, to be told.
     """
 
@@ -81,6 +85,7 @@ class Gathered:
     left_out: Counter[str]
     names: dict[str, set[str]]
     categories: set[str]
+    outlined: set[str]
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +120,15 @@ def gather(
         developed = darkroom.finish(progress)
     joined = gatherer.joined(developed)
     notes = (*table.notes(), *gatherer.aliases.notes(), *gatherer.doubts())
-    return Gathered(joined, entries, gatherer.left_out, gatherer.names, gatherer.categories, notes)
+    return Gathered(
+        images=joined,
+        sources=entries,
+        left_out=gatherer.left_out,
+        names=gatherer.names,
+        categories=gatherer.categories,
+        outlined=gatherer.outlined,
+        notes=notes,
+    )
 
 
 def _read(
@@ -172,6 +185,7 @@ class _Gatherer:
         self.left_out: Counter[str] = Counter()
         self.names: dict[str, set[str]] = {}
         self.categories: set[str] = set()
+        self.outlined: set[str] = set()
         self._images: dict[tuple[Path, str], GatheredImage] = {}
         self._unsigned: tuple[str, str] | None = None
         self._overruled: tuple[str, Person, Person] | None = None
@@ -182,6 +196,8 @@ class _Gatherer:
         image = self._images.setdefault(
             key, GatheredImage(photograph, record.frame, record.size, "")
         )
+        if source.catalogue.takes_absent and image.files[-1:] != (source.label,):
+            image.files = (*image.files, source.label)
         if image.frame != record.frame or image.size != record.size:
             Spot(self.problems, record.origin.file, record.origin.pointer).report(
                 "SRC032",
@@ -249,7 +265,7 @@ class _Gatherer:
             if reason is not None:
                 self.left_out[reason] += 1
                 continue
-            depth = _depth(regions, place)
+            depth = depth_of(regions, place)
             form: Form = "tag" if region.kind == "tag" else ("part" if depth else "region")
             meaning = self.taxonomy.meaning(region.name, form, region.category)
             if meaning is None:
@@ -258,6 +274,8 @@ class _Gatherer:
             places[place] = len(places)
             self.names.setdefault(meaning.concept, set()).add(region.name)
             self.categories.add(meaning.category)
+            if region.geometry is not None:
+                self.outlined.add(meaning.category)
             drawn = Drawn(
                 meaning.concept,
                 meaning.category,
@@ -292,12 +310,33 @@ class _Gatherer:
         for image in worked_on:
             if developed and image.order is not None:
                 image.developed = developed[image.order]
+        present = [image for image in worked_on if not image.photograph.is_absent]
+        joined = self._join_equal(present)
+        if len(present) == len(worked_on):
+            return joined
+        twice = {id(image) for image in present} - {id(image) for image in joined}
+        return self._join_absent([image for image in worked_on if id(image) not in twice])
+
+    def _join_absent(self, images: Sequence[GatheredImage]) -> list[GatheredImage]:
+        """The images, those whose photographs are missing joined with others by their paths."""
+        listings = [
+            Listing(image.photograph.key, image.size, image.photograph.is_absent, image.files)
+            for image in images
+        ]
+        heads = find_heads(listings, by_ending=self.options.match is None)
+        for image, head in zip(images, heads, strict=True):
+            if images[head] is not image:
+                self._join(images[head], image)
+        return [image for place, image in enumerate(images) if heads[place] == place]
+
+    def _join_equal(self, images: Sequence[GatheredImage]) -> list[GatheredImage]:
+        """The images, those whose photographs have equal bytes, or one path, made one."""
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            digests = list(pool.map(_digest_of_image, worked_on))
+            digests = list(pool.map(_digest_of_image, images))
         by_digest: dict[str, GatheredImage] = {}
         by_path: dict[str, tuple[Path, GatheredImage]] = {}
         result = []
-        for image, digest in zip(worked_on, digests, strict=True):
+        for image, digest in zip(images, digests, strict=True):
             image.sha256 = digest
             first = by_digest.get(digest) or self._same_path(image, by_path)
             if first is None:
@@ -324,14 +363,15 @@ class _Gatherer:
         )
 
     def _join(self, first: GatheredImage, image: GatheredImage) -> None:
-        if (first.size, first.frame) != (image.size, image.frame):
+        is_absent = image.photograph.is_absent  # which way it was turned is not known then
+        if first.size != image.size or (first.frame != image.frame and not is_absent):
             raise ImageError(
                 f"has {image.size[0]} x {image.size[1]} pixels ({image.frame}), the same image "
                 f"{first.photograph.path} has {first.size[0]} x {first.size[1]} ({first.frame})",
                 path=image.photograph.path,
                 hint="Annotators must have seen the image in one size and turned one way.",
             )
-        if first.photograph.collection == image.photograph.collection:
+        if first.photograph.collection == image.photograph.collection and not is_absent:
             Spot(self.problems, image.photograph.key).report(
                 "SRC033", f"has the same bytes as {first.photograph.key}; they are one image."
             )
@@ -339,6 +379,7 @@ class _Gatherer:
             self._sign(first, image.unsigned)
         for person, blocks in image.drawings.items():
             first.drawings.setdefault(person, []).extend(blocks)
+        first.files = (*first.files, *image.files)
 
 
 def _digest_of_image(image: GatheredImage) -> str:
@@ -349,14 +390,3 @@ def _digest_of_image(image: GatheredImage) -> str:
 def _path_order(item: tuple[tuple[Path, str], GatheredImage]) -> tuple[str, str, str]:
     (root, key), _ = item
     return (root.name, key, os.fspath(root))
-
-
-def _depth(regions: Sequence[Region], place: int) -> int:
-    """How many wholes a region is nested in; a circle counts as none further."""
-    depth, seen = 0, {place}
-    whole = regions[place].part_of
-    while whole is not None and whole not in seen:
-        depth += 1
-        seen.add(whole)
-        whole = regions[whole].part_of
-    return depth

@@ -40,6 +40,11 @@ class Place:
         """The directory that is read, or that holds the file that is read."""
         return self.path if self.path.is_dir() else self.path.parent
 
+    @property
+    def around(self) -> Path:
+        """The directory that names like ../images/a.jpg in it are below, if it is no archive's."""
+        return self.outside if self.path.is_relative_to(self.outside) else self.home
+
     def folders(self, file: Path) -> list[Path]:
         """Where the photographs of one of its files may lie, most likely first."""
         outside = self.outside if self.path.is_dir() else self.outside.parent
@@ -79,10 +84,14 @@ class Roots:
     Args:
         images: `--images`, which decides for all.
         workspace: Where archives are unpacked to, and embedded photographs are put.
+        takes_absent: Whether photographs may be missing.
     """
 
-    def __init__(self, images: Path | None, workspace: Workspace) -> None:
+    def __init__(
+        self, images: Path | None, workspace: Workspace, *, takes_absent: bool = False
+    ) -> None:
         self._images = images
+        self._takes_absent = takes_absent
         self._workspace = workspace
         self._catalogues: dict[Path, ImageCatalogue] = {}
         self._spellings: dict[Path, ImageCatalogue] = {}
@@ -97,7 +106,10 @@ class Roots:
             key = root.resolve()
             if key not in self._catalogues:
                 self._catalogues[key] = ImageCatalogue(
-                    root, self._workspace.embedded, collection=self._workspace.origin(root)
+                    root,
+                    self._workspace.embedded,
+                    collection=self._workspace.origin(root),
+                    takes_absent=self._takes_absent,
                 )
             self._spellings[root] = self._catalogues[key]
         return self._spellings[root]
@@ -133,7 +145,7 @@ class Roots:
         """The root of files whose photographs `choose` did not find.
 
         It is the root of another SOURCE, or one around this one, where the last component of a name
-        leads to a photograph.
+        leads to a photograph; where photographs may be missing, the folder around the SOURCE.
 
         Raises:
             SourceError: Their photographs are not there either.
@@ -142,6 +154,8 @@ class Roots:
         found = self._by_last_name([*others, *asked.folders], asked.names)
         if found is not None:
             return [found] * len(files)
+        if self._takes_absent:
+            return [place.around] * len(files)
         first, name = asked.first
         several = f", nor of the {len(files) - 1} other files" if len(files) > 1 else ""
         raise SourceError(

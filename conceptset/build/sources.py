@@ -85,6 +85,7 @@ def open_sources(
     format_name: str | None = None,
     images: Path | None = None,
     near: Path | None = None,
+    takes_absent: bool = False,
     progress: Progress = lambda _done, _total: None,
 ) -> Iterator[Opened]:
     """The annotation files that the arguments name, as long as the block lasts.
@@ -97,6 +98,8 @@ def open_sources(
         format_name: `--format`.
         images: `--images`, the image root of all.
         near: Where the directory is made; the system's own for temporary files if None.
+        takes_absent: Whether photographs may be missing; what annotations state of them then
+            stands for them.
         progress: Told (done, total) members of an archive that is unpacked.
 
     Raises:
@@ -110,7 +113,7 @@ def open_sources(
         for group in groups:
             if not group.survey.found:
                 raise _unreadable(group, format_name)
-        roots = Roots(images, workspace)
+        roots = Roots(images, workspace, takes_absent=takes_absent)
         sources = _assigned(groups, roots)
         if len(groups) > 1:
             _refuse_twice(sources)

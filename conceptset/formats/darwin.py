@@ -190,9 +190,10 @@ def _record(path: Path, data: dict[str, Any], context: ReadContext) -> ImageReco
         listed.report("SRC068", f"{quoted(names[0])} is a video: it has {', '.join(video)}.")
         return None
     height, width = whole_number(image.get("height")), whole_number(image.get("width"))
+    everybody = names[-1] if _dermx(_filename(data), data) else names[0]
     placed = place_photograph(
         context.catalogue,
-        first_found(context.catalogue, names, context.beside),
+        first_found(context.catalogue, names, context.beside, missing=everybody),
         (height, width) if height and width else None,
         listed,
         beside=context.beside,

@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from conceptset.errors import ImageError, OutputError, UnsafeError, UsageError
+from conceptset.geometry import check_size
 from conceptset.io.images import SUFFIXES, ImageHeader, read_header
 from conceptset.io.paths import relative_name, resolve_inside
 
@@ -29,6 +30,7 @@ class Photograph:
         stored: Where its bytes lie, if not below the root: it came inside an annotation file.
         collection: What makes two roots the same, and sorts them: the root without links, or
             where it stands in an archive.
+        is_absent: There is no file; the header holds the size that annotations declare.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Photograph:
     header: ImageHeader
     stored: Path | None
     collection: Path
+    is_absent: bool = False
 
     @property
     def path(self) -> Path:
@@ -62,10 +65,16 @@ class ImageCatalogue:
         workspace: Where photographs that come inside annotation files are put; without it there
             is no place for them.
         collection: See `Photograph`; the root without links unless told.
+        takes_absent: Whether a photograph may be missing, see `declare`.
     """
 
     def __init__(
-        self, root: Path, workspace: Path | None = None, *, collection: Path | None = None
+        self,
+        root: Path,
+        workspace: Path | None = None,
+        *,
+        collection: Path | None = None,
+        takes_absent: bool = False,
     ) -> None:
         if not root.is_dir():
             raise UsageError(
@@ -74,7 +83,9 @@ class ImageCatalogue:
         self.root = root
         self.home = root.resolve()
         self.collection = self.home if collection is None else collection
+        self.takes_absent = takes_absent
         self._workspace = workspace
+        self._absent: dict[str, Photograph] = {}
         self._adopted: dict[str, Photograph] = {}
         self._adopted_bytes: dict[tuple[str, str], Photograph] = {}  # by last name and digest
         self._headers: dict[str, Photograph] = {}
@@ -153,6 +164,26 @@ class ImageCatalogue:
             ) from error
         return stored
 
+    def declare(self, name: str, size: tuple[int, int]) -> Photograph:
+        """A photograph that is missing, known by what annotations say of it; `find` has its key.
+
+        Args:
+            name: What the annotations call it; its key.
+            size: (height, width) they state.
+
+        Raises:
+            ImageError: No image has that size.
+            UnsafeError: The name leads out of the root.
+        """
+        key = relative_name(name)
+        try:
+            check_size(size)
+        except ValueError as error:
+            raise ImageError(str(error), path=name) from error
+        header = ImageHeader("", "", size, 1)
+        declared = Photograph(key, self.root, header, None, self.collection, is_absent=True)
+        return self._absent.setdefault(key, declared)
+
     def locate(self, name: str, beside: str = "") -> str | NotFound:
         """The key of the photograph an annotation calls `name`, or why there is none.
 
@@ -192,6 +223,8 @@ class ImageCatalogue:
             return self._headers[name]
         if not beside and name in self._adopted:
             return self._adopted[name]
+        if not beside and name in self._absent:
+            return self._absent[name]
         key = self.locate(name, beside)
         if key is NotFound.MISSING:
             raise ImageError(

@@ -49,7 +49,9 @@ def name_of_address(name: str) -> str:
     return PurePosixPath(unquote(path)).name or name
 
 
-def first_found(catalogue: ImageCatalogue, names: Sequence[str], beside: str = "") -> str:
+def first_found(
+    catalogue: ImageCatalogue, names: Sequence[str], beside: str = "", *, missing: str | None = None
+) -> str:
     """The first of several names of one photograph that leads to a file; else the first of all.
 
     An unsafe name ends the search: `place_photograph` refuses it.
@@ -58,6 +60,8 @@ def first_found(catalogue: ImageCatalogue, names: Sequence[str], beside: str = "
         catalogue: The photographs.
         names: At least one, the most precise first.
         beside: As for `place_photograph`.
+        missing: Which of them a photograph has that is missing, where that may be; the first if
+            None.
     """
     for name in names:
         try:
@@ -65,7 +69,7 @@ def first_found(catalogue: ImageCatalogue, names: Sequence[str], beside: str = "
                 return name
         except UnsafeError:
             return name
-    return names[0]
+    return missing if missing is not None and catalogue.takes_absent else names[0]
 
 
 def place_photograph(
@@ -83,6 +87,8 @@ def place_photograph(
     turn, a mirror, a square), or no size is stated, the habit of the format decides: COCO's files
     mean the stored raster, tools that show the picture (labelme, CVAT) the upright one.
 
+    Where the catalogue takes photographs that are missing, the stated size stands for one.
+
     Args:
         catalogue: The photographs.
         name: Path or address, as the file has it.
@@ -94,8 +100,30 @@ def place_photograph(
     Returns:
         None after a report.
     """
-    photograph = _find(catalogue, name_of_address(name), spot, beside)
+    name = name_of_address(name)
+    if catalogue.takes_absent and stated is not None and _is_missing(catalogue, name, beside):
+        return _declared(catalogue, name, stated, spot)
+    photograph = _find(catalogue, name, spot, beside)
     return None if photograph is None else frame_of(photograph, name, stated, spot, habit=habit)
+
+
+def _is_missing(catalogue: ImageCatalogue, name: str, beside: str) -> bool:
+    """Whether nothing has a name; not one that is refused."""
+    try:
+        return catalogue.locate(name, beside) is NotFound.MISSING
+    except UnsafeError:
+        return False
+
+
+def _declared(
+    catalogue: ImageCatalogue, name: str, stated: tuple[int, int], spot: Spot
+) -> Placed | None:
+    """A photograph that is missing; None after a report."""
+    try:
+        return Placed(catalogue.declare(name, stated).key, stated, "stored")
+    except ImageError as error:
+        spot.report("SRC004", f"the size stated for {quoted(name)} cannot be: {error.message}.")
+        return None
 
 
 def frame_of(

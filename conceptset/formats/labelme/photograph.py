@@ -75,6 +75,8 @@ def place_image(document: Document, context: ReadContext, spot: Spot) -> Placed 
     found = _called_like(document, context)
     if len(found) == 1:
         return place_photograph(catalogue, found[0], size, spot, habit="upright")
+    if not found and named is not None and catalogue.takes_absent:
+        return place_photograph(catalogue, name, size, spot.at("imagePath"), beside=beside)
     if found:
         spot.report(
             "SRC002",

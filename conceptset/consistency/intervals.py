@@ -7,6 +7,7 @@ differences between them have intervals too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,41 @@ def percentile_interval(estimates: FloatArray, *, images: int, level: float = LE
         return Interval(np.nan, np.nan, f"undefined in {share:.0%} of the resamples")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def percentile_intervals(
+    estimates: FloatArray, *, images: Sequence[int], level: float = LEVEL
+) -> list[Interval]:
+    """The percentile intervals of many figures at once, each as `percentile_interval` gives it.
+
+    Args:
+        estimates: (figures, resamples); NaN where a figure is undefined.
+        images: (figures,) how many images each rests on.
+        level: What share of the resamples an interval holds.
+
+    >>> percentile_intervals(np.arange(101.0)[None], images=[50], level=0.5)
+    [Interval(low=25.0, high=75.0, reason='')]
+    """
+    if not estimates.shape[1]:
+        return [_without_resamples(count) for count in images]
+    finite = np.isfinite(estimates)
+    whole = [i for i, count in enumerate(images) if count >= MIN_IMAGES and finite[i].all()]
+    ends = np.quantile(estimates[whole], [(1 - level) / 2, (1 + level) / 2], axis=1)
+    found = {
+        index: Interval(float(low), float(high))
+        for index, low, high in zip(whole, *ends, strict=True)
+    }
+    return [
+        found[index]
+        if index in found
+        else percentile_interval(row, images=images[index], level=level)
+        for index, row in enumerate(estimates)
+    ]
+
+
+def _without_resamples(images: int) -> Interval:
+    few = f"fewer than {MIN_IMAGES} images ({images})"
+    return Interval(np.nan, np.nan, few if images < MIN_IMAGES else "no resamples were drawn")
 
 
 def jackknife(values: FloatArray) -> tuple[float, float, float]:

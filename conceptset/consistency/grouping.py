@@ -1,0 +1,88 @@
+"""The rows of one pair in one category, out of the tables of many images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.consistency.counts import Counts, Table
+
+IntArray = NDArray[np.int64]
+
+
+class PairRows:
+    """A table sorted by category and pair; within these, by image as it came.
+
+    Args:
+        table: Rows with the fields category, a and b.
+        annotators: How many there are.
+    """
+
+    def __init__(self, table: Table, annotators: int) -> None:
+        self._annotators = annotators
+        keys = self._keys(table["category"], table["a"], table["b"])
+        self._order = np.argsort(keys, kind="stable")
+        self._keys_sorted = keys[self._order]
+        self._table = table
+
+    def _keys(self, category: IntArray, a: IntArray, b: IntArray) -> IntArray:
+        size = np.int64(max(1, self._annotators))
+        keys: IntArray = (category.astype(np.int64) * size + a) * size + b
+        return keys
+
+    def of(self, category: int, a: int, b: int) -> Table:
+        """The rows of one pair."""
+        size = max(1, self._annotators)
+        key = (category * size + a) * size + b
+        low, high = np.searchsorted(self._keys_sorted, [key, key + 1])
+        return self._table[self._order[low:high]]
+
+
+class GroupedCounts:
+    """Everything that is counted of pairs, pair by pair.
+
+    Args:
+        counts: Of all images.
+        annotators: How many there are.
+    """
+
+    def __init__(self, counts: Counts, annotators: int) -> None:
+        self.compared = PairRows(counts.compared, annotators)
+        self.cells = PairRows(counts.cells, annotators)
+        self.named = PairRows(counts.named, annotators)
+        self.matches = PairRows(counts.matches, annotators)
+        self.renamed = PairRows(counts.renamed, annotators)
+
+    def pair(self, category: int, a: int, b: int) -> PairCounts:
+        """The tables of one pair in one category."""
+        return PairCounts(
+            **{
+                name: getattr(self, name).of(category, a, b)
+                for name in ("compared", "cells", "named", "matches", "renamed")
+            }
+        )
+
+
+class PairCounts:
+    """The tables of one pair in one category.
+
+    Attributes:
+        compared: One row per shared image, images rising; the others refer to these images.
+    """
+
+    def __init__(
+        self, compared: Table, cells: Table, named: Table, matches: Table, renamed: Table
+    ) -> None:
+        order = np.argsort(compared["image"], kind="stable")
+        self.compared = compared[order]
+        self.cells = cells
+        self.named = named
+        self.matches = matches
+        self.renamed = renamed
+        self.images: IntArray = self.compared["image"].astype(np.int64)
+
+    def per_image(self, table: Table, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over the rows of a table in each shared image, (images,)."""
+        places = np.searchsorted(self.images, table["image"])
+        sums = np.bincount(places, values, len(self.images))
+        return sums.astype(np.float64)  # of no rows, numpy makes integers

@@ -1,0 +1,214 @@
+"""One pair in one category: all its figures with all resamples, and the entry of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.consistency.counts import THRESHOLDS
+from conceptset.consistency.document import (
+    PAIR_FIGURES,
+    AgreementAggregates,
+    Confusion,
+    Figure,
+    PairEntry,
+    PixelSplits,
+    Split,
+    SplitAggregates,
+)
+from conceptset.consistency.estimates import Estimate, null_figure, to_figures
+from conceptset.consistency.grouping import PairCounts
+from conceptset.consistency.labels import LabelFigures, LabelSums, label_sums
+from conceptset.consistency.ratios import (
+    NO_COMMON_LABEL,
+    NO_MATCH,
+    NO_PIXEL,
+    NOTHING_LABELLED,
+    PARTS,
+    Sums,
+    estimate_ratios,
+    split_shares,
+)
+from conceptset.consistency.resampling import Resamples, Values
+from conceptset.consistency.roster import PairKind
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+NO_SHARED_IMAGES = "no shared images"
+
+LabelVisitor = Callable[[LabelSums, Sums], None]
+
+
+def _medians(counts: PairCounts, resamples: Resamples) -> dict[str, Estimate]:
+    """Medians over images of the splits, and over matches of the log ratio of areas."""
+    asked: dict[str, tuple[Values, str]] = {}
+    for denominator, reason in (
+        ("any", NOTHING_LABELLED),
+        ("all", NO_PIXEL),
+        ("both", NO_COMMON_LABEL),
+    ):
+        for part, share in split_shares(counts.compared, denominator).items():
+            defined = np.isfinite(share)
+            values = Values(counts.images[defined], share[defined])
+            asked[f"{denominator}.median.{part}"] = values, reason
+    matches = counts.matches
+    bias = np.log(matches["area_a"] / matches["area_b"])
+    asked["outline_bias"] = Values(matches["image"].astype(np.int64), bias), NO_MATCH
+    found = resamples.medians([values for values, _ in asked.values()])
+    return {
+        name: Estimate(row, np.unique(values.images), reason)
+        for row, (name, (values, reason)) in zip(found, asked.items(), strict=True)
+    }
+
+
+def _supports(counts: PairCounts) -> dict[str, IntArray]:
+    """The images that figures over labels rest on."""
+    rows, images = counts.compared, counts.images
+    return {
+        "pixel": images[rows["valid"] > 0],
+        "labelled": images[rows["both"] > 0],
+        "match": images[rows["matches"][:, 0] > 0],
+        "pq": images[(rows["segments_a"] > 0) | (rows["segments_b"] > 0)],
+    }
+
+
+def estimate_pair(
+    counts: PairCounts, resamples: Resamples, visit: LabelVisitor | None = None
+) -> dict[str, Estimate]:
+    """Every figure of a pair that shares an image or more.
+
+    Args:
+        counts: Of the pair, in one category.
+        resamples: Of the images of the material.
+        visit: Is handed the sums of labels on the way (for figures of concepts).
+
+    Returns:
+        By the names of PAIR_FIGURES; parts of splits as `any.mean.quality`, sensitivity as
+        `0.25.quality`.
+    """
+    estimates, sums = estimate_ratios(counts, resamples)
+    estimates |= _medians(counts, resamples)
+    over_labels = LabelFigures(sums)
+    for part in label_sums(counts, resamples):
+        over_labels.add(part)
+        if visit is not None:
+            visit(part, sums)
+    return estimates | over_labels.estimates(_supports(counts))
+
+
+def split_of(figures: Mapping[str, Figure], prefix: str) -> Split:
+    """The four parts whose names begin so."""
+    return Split(**{part: figures[f"{prefix}.{part}"] for part in PARTS})
+
+
+def _splits(figures: Mapping[str, Figure]) -> PixelSplits:
+    aggregates = ("mean", "median", "pooled")
+    any_, all_ = (
+        SplitAggregates(**{how: split_of(figures, f"{what}.{how}") for how in aggregates})
+        for what in ("any", "all")
+    )
+    both = AgreementAggregates(**{how: figures[f"both.{how}.agreement"] for how in aggregates})
+    return PixelSplits(any=any_, all=all_, both=both)
+
+
+def pair_entry(
+    names: tuple[str, str],
+    category: str,
+    kind: PairKind,
+    estimates: Mapping[str, Estimate],
+    *,
+    images: int,
+    confusions: list[Confusion],
+) -> PairEntry:
+    """The entry of a pair.
+
+    Args:
+        names: Of a and b.
+        category: Label layer.
+        kind: Of the pair.
+        estimates: As `estimate_pair` gives them.
+        images: How many both worked on.
+        confusions: As `confusions_of` gives them.
+    """
+    figures = to_figures(estimates)
+    return PairEntry(
+        a=names[0],
+        b=names[1],
+        category=category,
+        kind=kind,
+        n_images=images,
+        pixels=_splits(figures),
+        sensitivity={str(t): split_of(figures, str(t)) for t in THRESHOLDS[1:]},
+        figures={name: figures[name] for name in PAIR_FIGURES},
+        confusions=confusions,
+    )
+
+
+@cache
+def _nothing() -> tuple[PixelSplits, dict[str, Split], dict[str, Figure]]:
+    """Shared by all pairs without shared images: of 200 annotators these are thousands."""
+    null = null_figure(NO_SHARED_IMAGES)
+    split = Split(agreement=null, quality=null, naming=null, quantity=null)
+    aggregates = SplitAggregates(mean=split, median=split, pooled=split)
+    both = AgreementAggregates(mean=null, median=null, pooled=null)
+    pixels = PixelSplits(any=aggregates, all=aggregates, both=both)
+    return pixels, {str(t): split for t in THRESHOLDS[1:]}, dict.fromkeys(PAIR_FIGURES, null)
+
+
+def empty_entry(names: tuple[str, str], category: str, kind: PairKind) -> PairEntry:
+    """The entry of a pair that shares no image."""
+    pixels, sensitivity, figures = _nothing()
+    return PairEntry(
+        a=names[0],
+        b=names[1],
+        category=category,
+        kind=kind,
+        n_images=0,
+        pixels=pixels,
+        sensitivity=sensitivity,
+        figures=figures,
+        confusions=[],
+    )
+
+
+def confusions_of(counts: PairCounts, concepts: tuple[str, ...]) -> list[Confusion]:
+    """Different names for the same thing, the most frequent first.
+
+    Pixels are those where the two names meet and disagree in nothing but the name.
+
+    Args:
+        counts: Of the pair.
+        concepts: Of the material; code 1 is the first.
+    """
+    tally: dict[tuple[int, int], list[int]] = {}
+    cells = counts.cells[counts.cells["naming"] > 0]
+    for place, rows, weights in (
+        (0, counts.matches, None),
+        (1, counts.renamed, None),
+        (2, cells, cells["naming"]),
+    ):
+        differ = rows["name_a"] != rows["name_b"]
+        names = np.stack([rows["name_a"], rows["name_b"]], axis=1)[differ]
+        found, inverse = np.unique(names, axis=0, return_inverse=True)
+        weight = None if weights is None else weights[differ]
+        sums = np.bincount(inverse.reshape(-1), weight, len(found))
+        for (first, second), count in zip(found.tolist(), sums, strict=True):
+            tally.setdefault((first, second), [0, 0, 0])[place] = int(count)
+    found_names = [
+        Confusion(
+            name_a=concepts[first - 1],
+            name_b=concepts[second - 1],
+            matches=counted[0],
+            regions=counted[1],
+            pixels=counted[2],
+        )
+        for (first, second), counted in tally.items()
+        if counted[0] or counted[1]
+    ]
+    return sorted(
+        found_names, key=lambda c: (-c.matches, -c.regions, -c.pixels, c.name_a, c.name_b)
+    )

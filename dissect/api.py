@@ -17,8 +17,10 @@ from conceptset.errors import UsageError
 from conceptset.io.parallel import usable_cores
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from dissect.activations import LayerShape, choose_device, probe_layers
+from dissect.annotators.writing import write_annotators
 from dissect.errors import RunExistsError
 from dissect.given import check_thresholds, digest_thresholds
+from dissect.intervals import Resamples
 from dissect.loader import check_categories, check_files, digest_set, input_size, select_entries
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
@@ -55,6 +57,7 @@ from dissect.writing import (
     describe_environment,
     describe_leaving_out,
     peak_memory,
+    vocabulary_of,
     write_layer,
     write_photographs,
     write_shared,
@@ -207,7 +210,8 @@ def run_dissection(
         fill_stores(model.module, plan, stores, timings=timings, progress=progress)
         outcomes = tally_stores(plan, stores, timings=timings, progress=progress)
         with timings.measure("write"):
-            records = _write_outcomes(layout, outcomes, plan, fingerprint)
+            samples = Resamples.draw(np.array([entry.row for entry in plan.entries]))
+            records = _write_outcomes(layout, outcomes, plan, samples, fingerprint)
         run = Run(
             generator=generator(),
             name=name or model.name,
@@ -224,24 +228,28 @@ def run_dissection(
             annotators=describe_annotators(plan.panel),
             leave_one_out=describe_leaving_out(plan.panel),
             environment=describe_environment(plan),
-            timings={**timings.seconds, "peak_memory": peak_memory()},
+            timings={},
         )
+        if run.annotators:
+            with timings.measure("annotators"):
+                words = vocabulary_of(plan.concept_set, plan.categories)
+                write_annotators(layout, run, words, samples=samples)
+        spent = {**timings.seconds, "peak_memory": peak_memory()}
+        run = run.model_copy(update={"timings": spent})
         write_run(layout, run)
     return Outcome(run, out, unchanged=False)
 
 
 def _write_outcomes(
-    layout: RunLayout, outcomes: Outcomes, plan: Plan, fingerprint: str
+    layout: RunLayout, outcomes: Outcomes, plan: Plan, samples: Resamples, fingerprint: str
 ) -> tuple[LayerRecord, ...]:
     """Every file of a run but run.json."""
     directories = layer_directories(plan.config.layers)
     records = []
     for outcome in outcomes.layers:
-        directory = directories[outcome.shape.name]
-        records.append(
-            write_layer(layout, outcome, plan, directory=directory, fingerprint=fingerprint)
-        )
-        write_voices(layout, outcome, plan, directory=directory, fingerprint=fingerprint)
+        place = {"directory": directories[outcome.shape.name], "fingerprint": fingerprint}
+        records.append(write_layer(layout, outcome, plan, samples, **place))
+        write_voices(layout, outcome, plan, samples, **place)
     if plan.panel.annotators:
         write_shared(layout, outcomes, plan, fingerprint=fingerprint)
     write_photographs(layout, outcomes.layers, plan)

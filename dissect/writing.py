@@ -20,6 +20,7 @@ from conceptset.io.images import decode_rgb
 from conceptset.layout.reading import ConceptSet, IndexEntry
 from dissect.analysis import (
     Vocabulary,
+    add_intervals,
     count_detectors,
     expect_intersection,
     format_frame,
@@ -28,6 +29,7 @@ from dissect.analysis import (
     tally_table,
 )
 from dissect.counts import Counts, Without, write_agreement, write_counts, write_without
+from dissect.intervals import Resamples
 from dissect.loader import map_ahead
 from dissect.runner import LayerOutcome, Outcomes, Plan
 from dissect.state import AnnotatorRecord, LayerRecord, LeaveOneOut, RunLayout, state_metadata
@@ -39,7 +41,13 @@ _QUALITY = 90
 
 
 def write_layer(
-    layout: RunLayout, outcome: LayerOutcome, plan: Plan, *, directory: str, fingerprint: str
+    layout: RunLayout,
+    outcome: LayerOutcome,
+    plan: Plan,
+    samples: Resamples,
+    *,
+    directory: str,
+    fingerprint: str,
 ) -> LayerRecord:
     """Write the files of a layer; returns its record for run.json."""
     layout.layer(directory).mkdir(exist_ok=True)
@@ -47,7 +55,7 @@ def write_layer(
     write_file(layout.thresholds(directory), _npy(outcome.thresholds))
     metadata = state_metadata("top", layer=shape.name, fingerprint=fingerprint)
     write_top(layout.top(directory), outcome.top, metadata)
-    desk = _Desk(layout, outcome, plan, directory, fingerprint)
+    desk = _Desk(layout, outcome, plan, samples, directory, fingerprint)
     scores = desk.write_scores(outcome.counts, None)
     return LayerRecord(
         name=shape.name,
@@ -64,11 +72,17 @@ def write_layer(
 
 
 def write_voices(
-    layout: RunLayout, outcome: LayerOutcome, plan: Plan, *, directory: str, fingerprint: str
+    layout: RunLayout,
+    outcome: LayerOutcome,
+    plan: Plan,
+    samples: Resamples,
+    *,
+    directory: str,
+    fingerprint: str,
 ) -> None:
     """Write the files of a layer that the annotators have, one annotator after the other."""
     panel = plan.panel
-    desk = _Desk(layout, outcome, plan, directory, fingerprint)
+    desk = _Desk(layout, outcome, plan, samples, directory, fingerprint)
     for place, annotator in enumerate(panel.annotators):
         folder = annotator.row.directory
         layout.layer(directory, annotator=folder).mkdir(parents=True, exist_ok=True)
@@ -90,6 +104,7 @@ class _Desk:
     layout: RunLayout
     outcome: LayerOutcome
     plan: Plan
+    samples: Resamples
     directory: str
     fingerprint: str
 
@@ -110,6 +125,15 @@ class _Desk:
         expected = expect_intersection(counts, units=shape.units, labels=len(totals.truth))
         scores = score_units(
             totals, vocabulary, expected, layer=shape.name, iou_threshold=config.iou_threshold
+        )
+        scores = add_intervals(
+            scores,
+            counts,
+            vocabulary,
+            self.samples,
+            units=shape.units,
+            union=config.union,
+            iou_threshold=config.iou_threshold,
         )
         write_file(layout.scores(self.directory, annotator=annotator), format_frame(scores))
         return scores

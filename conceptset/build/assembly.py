@@ -51,7 +51,6 @@ def build_set(
     """
     check_target(out, overwrite=options.overwrite)
     checks.check_replaceable(out)
-    checks.check_method(options.consensus)
     taxonomy = checks.load_taxonomy(options.taxonomy)
     with new_directory(out, overwrite=options.overwrite) as folder, contextlib.ExitStack() as stack:
         with step("unpacking") as progress:
@@ -117,7 +116,7 @@ def _read_and_paint(
         skipped=problems.skipped,
         dropped=published.dropped,
         undetectable=published.undetectable,
-        notes=gathered.notes,
+        notes=(*gathered.notes, *published.notes),
     )
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from conceptset.build.colors import CATEGORY, CONCEPTS
 from conceptset.build.splitting import identity_of
+from conceptset.consensus import METHODS
 from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.io.tables import read_table
 from conceptset.layout import names
 from conceptset.records import Person
 from conceptset.taxonomy import Taxonomy, parse_taxonomy
-
-_LATER_METHODS = ("plurality", "ignore-unlabelled", "segment-vote", "staple", "dawid-skene")
 
 
 def check_replaceable(out: Path) -> None:
@@ -109,20 +108,12 @@ def load_taxonomy(path: Path | None) -> Taxonomy:
         ) from error
 
 
-def check_method(consensus: str) -> None:
-    """Refuse a way to form a consensus that this version does not have."""
-    if consensus in _LATER_METHODS:
-        raise UsageError(
-            f"--consensus {consensus} is not available in this version",
-            hint="Take majority, or the name of one annotator.",
-        )
-
-
 def check_voter(consensus: str, people: Iterable[Person]) -> None:
-    """Refuse an annotator as the root's voice who drew nothing in these sources."""
+    """Refuse as the root's voice what is no method, and nobody who drew in these sources."""
     known = {person.name for person in people}
-    if consensus != "majority" and consensus not in known:
+    if consensus not in METHODS and consensus not in known:
         raise UsageError(
-            f"--consensus is {consensus!r}, majority or an annotator was expected",
+            f"--consensus is {consensus!r}, one of {', '.join(METHODS)} or an annotator was "
+            "expected",
             hint=_listed(known),
         )

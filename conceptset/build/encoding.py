@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from conceptset.build.consensus import majority, majority_tags
-from conceptset.build.members import EVERYBODY, Painted
+from conceptset.build.members import Painted
+from conceptset.build.numbering import (
+    Numbered,
+    Planes,
+    number_maps,
+    number_tags,
+    without_copies,
+)
 from conceptset.build.vocabulary import Vocabulary
+from conceptset.build.voting import Electorate, votes_of
+from conceptset.consensus import majority_tags
 from conceptset.geometry import BoolArray
 from conceptset.io.images import encode_flags, encode_label_map
 from conceptset.io.tables import digest
 from conceptset.layout import names
-from conceptset.records import Person
 
 ROOT = -1  # the scope of the root index; people are scopes 0, 1, ...
-
-Planes = dict[tuple[str, int], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,14 @@ class EncodeSettings:
     Attributes:
         folder: images/ of the set being written.
         vocabulary: The numbers.
-        people: Everybody, by index.
-        directories: Their directories, by index.
-        consensus: `majority`, or the name of the annotator whose labels are the root's.
+        electorate: Everybody, and who decides on the root's labels.
+        directories: Everybody's directories, by index.
     """
 
     folder: Path
     vocabulary: Vocabulary
-    people: tuple[Person, ...]
+    electorate: Electorate
     directories: tuple[str, ...]
-    consensus: str
 
 
 @dataclass(slots=True)
@@ -78,83 +79,37 @@ class Encoded:
     Attributes:
         scopes: By person, and `ROOT`.
         map_digests: (path relative to images/, SHA-256) of every map and mask written.
-        undecided: Pixels without consensus, summed over categories.
-        decided: Pixels that were put to the vote, summed over categories.
+        undecided: Pixels without consensus, by category.
+        decided: Pixels that were put to the vote, by category.
     """
 
     scopes: dict[int, Scope] = field(default_factory=dict)
     map_digests: list[tuple[str, str]] = field(default_factory=list)
-    undecided: int = 0
-    decided: int = 0
+    undecided: dict[str, int] = field(default_factory=dict)
+    decided: dict[str, int] = field(default_factory=dict)
 
 
 def encode_image(settings: EncodeSettings, task: EncodeTask) -> Encoded:
     """Write all maps of one image."""
     result = Encoded()
     painted = task.painted
-    alone = len(settings.people) == 1
-    numbered = _numbered(painted, settings.vocabulary)
-    shared = numbered.pop(EVERYBODY)
-    ignores = {
-        key: flags
-        for key, flags in zip(painted.ignore_keys, painted.open_ignores(), strict=True)
-        if key[1] in settings.vocabulary.categories
-    }
+    alone = len(settings.directories) == 1
+    numbered = number_maps(painted, settings.vocabulary)
     for person in painted.people:
-        planes = numbered[person]
-        tags = _tags(painted, settings.vocabulary, person)
+        planes = numbered.maps[person]
+        tags = number_tags(painted, settings.vocabulary, person)
         directory = None if alone else settings.directories[person]
         scope = _write_scope(result, settings, task, planes, tags, directory)
         result.scopes[person] = scope
         if alone:
             result.scopes[ROOT] = scope
-    for (person, category), flags in ignores.items():
+    for (person, category), flags in numbered.ignores.items():
         name = names.ignore_mask(task.source, task.stem, category, settings.directories[person])
         _write(result, settings.folder, name, encode_flags(flags))
     if not alone:
-        _write_consensus(result, settings, task, numbered, ignores)
-    _write_shared(result, settings, task, shared)
+        _write_consensus(result, settings, task, numbered)
+    _write_shared(result, settings, task, numbered.shared)
     return result
-
-
-def _numbered(painted: Painted, vocabulary: Vocabulary) -> dict[int, Planes]:
-    """Every person's maps with label numbers, in categories that the set has."""
-    result: dict[int, Planes] = {person: {} for person in (*painted.people, EVERYBODY)}
-    stack: NDArray[np.int32] = vocabulary.numbers[painted.open_maps()]
-    for (person, category, plane), labels in zip(painted.keys, stack, strict=True):
-        if category in vocabulary.categories:
-            result[person][category, plane] = labels
-    return {person: _once(planes, {}, vocabulary) for person, planes in result.items()}
-
-
-def _once(planes: Planes, tags: Mapping[str, Sequence[int]], vocabulary: Vocabulary) -> Planes:
-    """The maps without second copies: a label in two maps at one pixel counts twice for a peer.
-
-    It stays in its primary category, there in the first map; where it holds for the whole image it
-    needs no map.
-    """
-    if len(planes) < 2 and not tags:
-        return planes
-    whole = {number for numbers in tags.values() for number in numbers}
-    places = Counter(n for labels in planes.values() for n in np.unique(labels).tolist() if n)
-    result = dict(planes)
-    for number in sorted(n for n, count in places.items() if count > 1 or n in whole):
-        home = vocabulary.primary.get(number)
-        taken: BoolArray | bool = number in whole
-        for key in sorted(planes, key=lambda key: (key[0] != home, *key)):
-            here = result[key] == number
-            result[key] = np.where(here & taken, 0, result[key]).astype(np.int32)
-            taken = here | taken
-    return result
-
-
-def _tags(painted: Painted, vocabulary: Vocabulary, person: int) -> dict[str, list[int]]:
-    tags: dict[str, list[int]] = {}
-    for owner, category, identifier in painted.tags:
-        number = int(vocabulary.numbers[identifier])
-        if owner == person and number:
-            tags.setdefault(category, []).append(number)
-    return tags
 
 
 def _write_scope(
@@ -168,7 +123,7 @@ def _write_scope(
     """Write the maps of one scope; cells name the dominant map first."""
     scope = Scope()
     size = task.painted.size
-    planes = _once(planes, tags, settings.vocabulary)
+    planes = without_copies(planes, tags, settings.vocabulary)
     for category in settings.vocabulary.categories:
         maps = [
             labels for key, labels in sorted(planes.items()) if key[0] == category and labels.any()
@@ -197,36 +152,29 @@ def _write_scope(
 
 
 def _write_consensus(
-    result: Encoded,
-    settings: EncodeSettings,
-    task: EncodeTask,
-    numbered: Mapping[int, Planes],
-    ignores: Mapping[tuple[int, str], BoolArray],
+    result: Encoded, settings: EncodeSettings, task: EncodeTask, numbered: Numbered
 ) -> None:
     """The root's maps: what the voters agree on; without a voter the image is not in the root."""
-    painted = task.painted
-    voters = _voters(painted.people, settings)
+    painted, electorate = task.painted, settings.electorate
+    voters = electorate.voters(painted.people)
     if not voters:
         return
-    empty = np.zeros(painted.size, dtype=np.int32)
-    silent = np.zeros(painted.size, dtype=bool)
     planes: Planes = {}
     unclear: dict[str, BoolArray] = {}
-    for key in sorted({key for own in numbered.values() for key in own}):
+    for key, votes in votes_of(numbered, voters):
         category, _ = key
-        votes = np.stack([numbered[voter].get(key, empty) for voter in voters])
-        abstained = np.stack([ignores.get((voter, category), silent) for voter in voters])
-        planes[key], undecided = majority(votes, abstained)
-        unclear[category] = unclear.get(category, silent) | undecided
+        decision = electorate.decide(category, voters, votes)
+        planes[key] = decision.labels
+        unclear[category] = unclear.get(category, np.False_) | decision.undecided
     for category, undecided in sorted(unclear.items()):
-        result.undecided += int(undecided.sum())
-        result.decided += undecided.size
+        result.undecided[category] = int(undecided.sum())
+        result.decided[category] = undecided.size
         if undecided.any():
             name = names.undecided_mask(task.source, task.stem, category)
             _write(result, settings.folder, name, encode_flags(undecided))
-    own = {voter: _tags(painted, settings.vocabulary, voter) for voter in voters}
+    own = [number_tags(painted, settings.vocabulary, voter) for voter in voters]
     tags = {
-        category: majority_tags([own[voter].get(category, []) for voter in voters])
+        category: majority_tags([given.get(category, []) for given in own])
         for category in settings.vocabulary.categories
     }
     result.scopes[ROOT] = _write_scope(result, settings, task, planes, tags, None)
@@ -246,16 +194,6 @@ def _write_shared(
         for scope in result.scopes.values():
             scope.cells[category] = name
             scope.pixels |= pixels
-
-
-def _voters(people: Sequence[int], settings: EncodeSettings) -> list[int]:
-    """Who decides on an image: every person once, by the first session that saw it."""
-    if settings.consensus != "majority":
-        people = [p for p in people if settings.people[p].name == settings.consensus]
-    first: dict[str, int] = {}
-    for person in sorted(people, key=lambda index: settings.people[index].session):
-        first.setdefault(settings.people[person].name, person)
-    return sorted(first.values())
 
 
 def _write(result: Encoded, folder: Path, name: str, data: bytes) -> None:

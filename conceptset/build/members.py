@@ -35,6 +35,8 @@ class Painted:
         ignores: zlib of the packed (len(ignore_keys), height, width) masks.
         tags: (person, category, identifier) of whole-image statements, sorted, each once.
         people: Index of everybody who worked on the image.
+        segments: zlib of a stack like that of the maps, with the number of the segment that each
+            pixel belongs to, each annotator's own; empty if nobody asks.
     """
 
     size: tuple[int, int]
@@ -44,16 +46,17 @@ class Painted:
     ignores: bytes
     tags: tuple[tuple[int, str, int], ...]
     people: tuple[int, ...]
+    segments: bytes = b""
 
     def pack(self) -> bytes:
         """Its form in a spool."""
         header = (self.size, self.keys, self.ignore_keys, self.tags, self.people)
-        return pack(header, (self.maps, self.ignores))
+        return pack(header, (self.maps, self.ignores, self.segments))
 
     @classmethod
     def unpack(cls, data: bytes) -> Painted:
         """The inverse of `pack`."""
-        header, (maps, ignores) = unpack(data)
+        header, (maps, ignores, segments) = unpack(data)
         size, keys, ignore_keys, tags, people = header
         return cls(
             tuple(size),
@@ -63,11 +66,19 @@ class Painted:
             bytes(ignores),
             tuple(map(tuple, tags)),
             tuple(people),
+            bytes(segments),
         )
 
     def open_maps(self) -> Labels:
         """(len(keys), height, width) int32."""
         flat = np.frombuffer(zlib.decompress(self.maps), dtype=np.int32)
+        return flat.reshape(len(self.keys), *self.size)
+
+    def open_segments(self) -> Labels | None:
+        """(len(keys), height, width) int32, None if there are none."""
+        if not self.segments:
+            return None
+        flat = np.frombuffer(zlib.decompress(self.segments), dtype=np.int32)
         return flat.reshape(len(self.keys), *self.size)
 
     def open_ignores(self) -> BoolArray:
@@ -100,6 +111,7 @@ class Layers:
         ignores: Mapping[tuple[int, str], BoolArray],
         tags: Iterable[tuple[int, str, int]],
         people: Sequence[int],
+        segments: Mapping[tuple[int, str, int], Labels] | None = None,
     ) -> Layers:
         """The layers of one image, packed.
 
@@ -111,12 +123,15 @@ class Layers:
             ignores: (height, width) True where the person abstains, by (person, category).
             tags: (person, category, identifier) of whole-image statements.
             people: Index of everybody who worked on the image, also who drew nothing.
+            segments: The segment of each pixel, for maps as those above; who has none in a map that
+                is given has one per concept. None if the consensus does not look at segments.
         """
         keys = tuple(maps)
         stack = np.stack(list(maps.values())) if maps else np.zeros((0, *size), dtype=np.int32)
         kept = {key: flags for key, flags in sorted(ignores.items()) if flags.any()}
         packed = np.packbits(np.stack(list(kept.values()))) if kept else np.zeros(0, dtype=np.uint8)
         stated = tuple(sorted(set(tags)))
+        apart = [segments.get(key, own) for key, own in maps.items()] if segments else []
         painted = Painted(
             size,
             keys,
@@ -125,6 +140,7 @@ class Layers:
             zlib.compress(packed.tobytes(), 1),
             stated,
             tuple(people),
+            zlib.compress(np.stack(apart).tobytes(), 1) if apart else b"",
         )
         return cls(painted, *_count_usage(keys, stack, stated))
 

@@ -75,10 +75,9 @@ def fill_shapes(
 def paint(
     shapes: Sequence[Shape],
     size: tuple[int, int],
-    identifiers: Mapping[str, int],
     overlap: Literal["area", "order"],
 ) -> tuple[dict[MapKey, NDArray[np.int32]], dict[str, BoolArray]]:
-    """The maps of one person in one image.
+    """Which region is seen where, of one person in one image.
 
     Within a category larger regions are painted first, equal ones in document order; with
     `order` the tool's own painting order decides.
@@ -86,12 +85,11 @@ def paint(
     Args:
         shapes: The regions.
         size: (height, width) of the source image.
-        identifiers: Concept to the positive integer that is painted.
         overlap: Which rule decides where regions overlap.
 
     Returns:
-        Per (category, plane) an int32 map of `size`, and per category the pixels where an ignored
-        region is what is seen.
+        Per (category, plane) an int32 map of `size` that holds each region's order + 1, 0 for none;
+        and per category the pixels where an ignored region is what is seen.
     """
     maps: dict[MapKey, NDArray[np.int32]] = {}
     ignored: dict[str, BoolArray] = {}
@@ -99,11 +97,19 @@ def paint(
         drawn = shape.drawn
         key = (drawn.category, drawn.plane)
         canvas = maps.setdefault(key, np.zeros(size, dtype=np.int32))
-        canvas[shape.window][shape.mask] = identifiers[drawn.concept]
+        canvas[shape.window][shape.mask] = shape.order + 1
         if drawn.kind == "ignore" or drawn.category in ignored:
             flags = ignored.setdefault(drawn.category, np.zeros(size, dtype=bool))
             flags[shape.window][shape.mask] = drawn.kind == "ignore"
     return maps, ignored
+
+
+def identifiers_of(shapes: Sequence[Shape], identifiers: Mapping[str, int]) -> NDArray[np.int32]:
+    """What `paint` painted to the identifier of its concept, 0 to 0."""
+    table = np.zeros(max((shape.order for shape in shapes), default=-1) + 2, dtype=np.int32)
+    for shape in shapes:
+        table[shape.order + 1] = identifiers[shape.drawn.concept]
+    return table
 
 
 def _painting_order(shapes: Sequence[Shape], overlap: Literal["area", "order"]) -> list[Shape]:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -23,6 +23,7 @@ from conceptset.build.members import Member, Painted
 from conceptset.build.steps import Step, silent
 from conceptset.build.summary import counted, undetectable
 from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
+from conceptset.build.voting import Drawn, Electorate, Learning, things_drawn
 from conceptset.errors import SourceError
 from conceptset.io.parallel import ordered_map
 from conceptset.io.spool import Extent, Spool, read_extents, remove_scratch, scratch_of
@@ -43,7 +44,7 @@ class Plan:
         sources: Slugs of the image roots.
         identifiers: The provisional identifier of each concept: all of 1, 2, ...
         synonyms: The other names of a concept, sorted.
-        consensus: `majority`, or the name of the annotator whose labels are the root's.
+        consensus: How the root's labels are formed; see `Electorate`.
         min_frequency: Images a label needs.
         min_coverage: Images' worth of pixels it needs.
         entries: What the set is made from, for the manifest.
@@ -72,11 +73,13 @@ class Published:
         manifest: Of the set.
         dropped: Concepts below the limits, sorted.
         undetectable: See `conceptset.build.summary.undetectable`.
+        notes: What to tell of the consensus.
     """
 
     manifest: Manifest
     dropped: Sequence[str]
     undetectable: Sequence[tuple[str, float]]
+    notes: Sequence[str]
 
 
 def make_folders(folder: Path, plan: Plan) -> None:
@@ -130,6 +133,13 @@ def _encode_filed(spool: Path, settings: EncodeSettings, filed: _Filed) -> Encod
     return encode_image(settings, EncodeTask(Painted.unpack(packed), filed.source, filed.stem))
 
 
+def _draw_filed(
+    spool: Path, electorate: Electorate, vocabulary: Vocabulary, filed: _Filed
+) -> Drawn:
+    (packed,) = read_extents(spool, [filed.maps])
+    return things_drawn(electorate, vocabulary, Painted.unpack(packed))
+
+
 class _Publisher:
     """The state of one set being written."""
 
@@ -147,7 +157,10 @@ class _Publisher:
         self.segments: Counter[int] = Counter()
         self.photographs: dict[str, str] = {}
         self.maps: dict[str, str] = {}
-        self.decided = self.undecided = 0
+        self.decided: Counter[str] = Counter()
+        self.undecided: Counter[str] = Counter()
+        self.electorate = Electorate(plan.people, plan.models, plan.consensus)
+        self.notes = self.electorate.notes()
         self.figures = {scope: tables.Figures() for scope in self.prefixes}
         self.rows: Counter[int] = Counter()
         self.growing = GrowingFiles(folder)
@@ -176,6 +189,8 @@ class _Publisher:
         if not self.filed:
             raise SourceError("none of the images could be used")
         vocabulary = self._vocabulary()
+        if self.electorate.learns:
+            self._learn(vocabulary, jobs, step)
         self._encode(vocabulary, jobs, step)
         self._write_tables(vocabulary)
         _remove_empty_folders(self.folder / names.IMAGE_FOLDER)
@@ -183,7 +198,7 @@ class _Publisher:
         manifest = self._manifest(vocabulary)
         (self.folder / names.MANIFEST).write_bytes(format_json(manifest.model_dump(mode="json")))
         rare = undetectable(vocabulary, self.figures[ROOT])
-        return Published(manifest, vocabulary.dropped, rare)
+        return Published(manifest, vocabulary.dropped, rare, self.notes)
 
     def _vocabulary(self) -> Vocabulary:
         vocabulary = number_concepts(
@@ -201,14 +216,26 @@ class _Publisher:
             )
         return vocabulary
 
+    def _learn(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
+        """Learn from all images who confuses which names."""
+        learning = Learning()
+        draw = functools.partial(_draw_filed, self.spool.path, self.electorate, vocabulary)
+        results = ordered_map(draw, self.filed, jobs=jobs)
+        with step("comparing names") as progress, contextlib.closing(results):
+            for done, drawn in enumerate(results, start=1):
+                learning.add(drawn)
+                progress(done, len(self.filed))
+        skills, notes = learning.finish(vocabulary.categories, len(self.plan.people))
+        self.electorate = replace(self.electorate, skills=skills)
+        self.notes += notes
+
     def _encode(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
         """Write all maps, and the rows of all indexes."""
         settings = EncodeSettings(
             self.folder / names.IMAGE_FOLDER,
             vocabulary,
-            self.plan.people,
+            self.electorate,
             self.directories,
-            self.plan.consensus,
         )
         header = tables.index_header(vocabulary.categories)
         for prefix in self.prefixes.values():
@@ -223,8 +250,8 @@ class _Publisher:
     def _count(self, filed: _Filed, encoded: Encoded, vocabulary: Vocabulary) -> None:
         """An image's rows and figures, in the indexes that list it."""
         self.maps.update(encoded.map_digests)
-        self.decided += encoded.decided
-        self.undecided += encoded.undecided
+        self.decided.update(encoded.decided)
+        self.undecided.update(encoded.undecided)
         for place, scope in encoded.scopes.items():
             self.rows[place] += 1
             self.figures[place].add(scope, filed.line.map_size)
@@ -262,7 +289,12 @@ class _Publisher:
                 categories=len(vocabulary.categories),
                 annotators=len(self.plan.people),
                 segments=sum(self.segments.values()),
-                undecided=self.undecided / self.decided if self.decided else 0.0,
+                undecided=_share(self.undecided.total(), self.decided.total()),
+                undecided_by_category={
+                    category: _share(self.undecided[category], self.decided[category])
+                    for category in vocabulary.categories
+                    if self.decided[category]
+                },
                 left_out=dict(sorted(self.plan.left_out.items())),
             ),
             digests=Digests(
@@ -271,6 +303,10 @@ class _Publisher:
                 photographs=digest_of_files(self.photographs),
             ),
         )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 def _remove_empty_folders(root: Path) -> None:

@@ -21,7 +21,15 @@ from conceptset.build.fitting import Fitting, fit_to, half
 from conceptset.build.gather import GatheredImage
 from conceptset.build.members import EVERYBODY, Labels, Layers
 from conceptset.build.options import BuildOptions
-from conceptset.build.painting import BadShape, Shape, fill_shapes, paint, shape_code
+from conceptset.build.painting import (
+    BadShape,
+    Shape,
+    fill_shapes,
+    identifiers_of,
+    paint,
+    shape_code,
+)
+from conceptset.consensus import COMPARES_SEGMENTS
 from conceptset.geometry import BoolArray
 from conceptset.io.images import decode_rgb
 from conceptset.io.spool import read_extents
@@ -101,6 +109,9 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
     maps: dict[tuple[int, str, int], Labels] = {}
     if options.colors:
         maps[EVERYBODY, colors.CATEGORY, 0] = _color_map(place, fitting, settings.identifiers)
+    segments: dict[tuple[int, str, int], Labels] | None = None
+    if options.consensus in COMPARES_SEGMENTS:
+        segments = {}
     ignores: dict[tuple[int, str], BoolArray] = {}
     tags: set[tuple[int, str, int]] = set()
     for person, blocks in zip(task.people, image.drawings.values(), strict=True):
@@ -111,16 +122,22 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
         lines = _segment_lines(task.name, image.size, drawings, shapes)
         result.segments[person] = "".join(lines.values()).encode()
         result.n_segments[person] = sum(not drawings[order].interpolated for order in lines)
-        canvases, ignored = paint(shapes, image.size, settings.identifiers, options.overlap)
+        canvases, ignored = paint(shapes, image.size, options.overlap)
+        identifiers = identifiers_of(shapes, settings.identifiers)
         for (category, plane), canvas in sorted(canvases.items()):
-            maps[person, category, plane] = fitting.labels(canvas)
+            own = fitting.labels(canvas)
+            maps[person, category, plane] = identifiers[own]
+            if segments is not None:
+                segments[person, category, plane] = own
         ignores |= {(person, name): fitting.flags(flags) for name, flags in ignored.items()}
         tags |= {
             (person, drawn.category, settings.identifiers[drawn.concept])
             for drawn in drawings
             if drawn.kind == "tag"
         }
-    result.layers = Layers.of(size, maps, ignores=ignores, tags=tags, people=task.people)
+    result.layers = Layers.of(
+        size, maps, ignores=ignores, tags=tags, people=task.people, segments=segments
+    )
     return result
 
 

@@ -63,6 +63,10 @@ ModelAnnotator = Annotated[
     list[str] | None,
     option("--model-annotator", metavar="NAME", help="This annotator is a model."),
 ]
+Match = Annotated[
+    str | None,
+    option("--match", metavar="bytes|path", help="What makes two photographs one."),
+]
 OnErrorOption = Annotated[
     str,
     option("--on-error", metavar="raise|skip|collect", help="What a bad annotation does."),
@@ -116,10 +120,7 @@ def build(
     annotator: Annotator = None,
     annotator_from: AnnotatorFrom = None,
     alias: Alias = None,
-    match: Annotated[
-        str | None,
-        option("--match", metavar="bytes|path", help="What makes two photographs one."),
-    ] = None,
+    match: Match = None,
     image_size: Annotated[
         str, option("--image-size", metavar="N|HxW|keep", help="Size of the photographs.")
     ] = "224",
@@ -143,7 +144,13 @@ def build(
         ),
     ] = None,
     consensus: Annotated[
-        str, option("--consensus", metavar="majority|NAME", help="What the root index says.")
+        str,
+        option(
+            "--consensus",
+            metavar="METHOD|NAME",
+            help="How the root's labels are formed: majority, plurality, ignore-unlabelled, "
+            "segment-vote, staple, dawid-skene, or as one annotator drew them.",
+        ),
     ] = "majority",
     min_frequency: Annotated[
         int, option("--min-frequency", metavar="N", help="Images a label needs.")

@@ -157,7 +157,11 @@ def merge(
     ] = None,
     consensus: Annotated[
         str | None,
-        option("--consensus", metavar="METHOD", help="How labels are formed; as in the sets."),
+        option(
+            "--consensus",
+            metavar="METHOD|NAME",
+            help="How labels are formed, as in 'build'; without it as in the sets.",
+        ),
     ] = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,

@@ -23,6 +23,8 @@ from conceptset.present.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conceptset.layout.reading import ConceptSet
 
 SetPath = Annotated[Path, typer.Argument(metavar="SET", help="A concept set.")]
@@ -142,8 +144,8 @@ def info(root: SetPath, index: Index = "index.csv", as_json: AsJson = False) -> 
     splits = facts["splits"]
     if isinstance(splits, dict):
         say("splits: " + ", ".join(f"{name or '(none)'} {count}" for name, count in splits.items()))
-    if facts["undecided"] is not None:
-        show(f"pixels without consensus: {facts['undecided']:.2%}")
+    for line in _consensus_lines(facts):
+        show(line)
     _show_rows(
         facts["categories"],
         [("category", "left"), ("labels", "right"), ("images", "right"), ("most frequent", "left")],
@@ -160,6 +162,19 @@ def info(root: SetPath, index: Index = "index.csv", as_json: AsJson = False) -> 
     )
 
 
+def _consensus_lines(facts: Mapping[str, object]) -> list[str]:
+    """How the root's labels were formed, and how much of the maps they leave open."""
+    by_category = facts["undecided_by_category"]
+    if facts["undecided"] is None or not isinstance(by_category, dict):
+        return []
+    parts = [f"{category} {share:.2%}" for category, share in by_category.items()]
+    listed = f" ({', '.join(parts)})" if parts else ""
+    return [
+        f"consensus: {printable(str(facts['consensus']), 80)}",
+        f"pixels without consensus: {facts['undecided']:.2%}{listed}",
+    ]
+
+
 def _show_rows(rows: object, columns: list[tuple[str, str]]) -> None:
     if isinstance(rows, list) and rows:
         show_table(columns, [tuple(row.values()) for row in rows])
@@ -170,15 +185,16 @@ def _facts(concepts: ConceptSet) -> dict[str, object]:
     from collections import Counter
 
     manifest = concepts.manifest
+    several = None if manifest is None or manifest.counts.annotators < 2 else manifest
     splits = Counter(entry.split for entry in concepts.entries)
     return {
         "images": len(concepts.entries),
         "labels": len(concepts.names),
         "layout": "foreign layout, no manifest" if manifest is None else manifest.generator,
         "splits": dict(sorted(splits.items())),
-        "undecided": None
-        if manifest is None or manifest.counts.annotators < 2
-        else manifest.counts.undecided,
+        "consensus": several and several.settings.get("consensus", "majority"),
+        "undecided": several and several.counts.undecided,
+        "undecided_by_category": several.counts.undecided_by_category if several else {},
         "categories": [
             {
                 "category": category,
@@ -223,6 +239,6 @@ def rule(
 @verb
 def schema(name: Annotated[str, typer.Argument(metavar="NAME", help="As in manifest.")]) -> None:
     """Print the JSON Schema of a file this program writes."""
-    from conceptset.layout.schemas import schema as schema_of
+    from conceptset.published import schema as schema_of
 
     show_json(schema_of(name))

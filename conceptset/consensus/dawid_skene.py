@@ -68,7 +68,7 @@ class Skills:
         return Skills(len(chosen), tuple(groups), self.things)
 
 
-def learn_skills(names: NDArray[np.int32]) -> Skills:
+def learn_skills(names: NDArray[np.int32], counts: IntArray | None = None) -> Skills:
     """Estimate everybody's confusions from the names that several people gave the same things.
 
     Starts at the shares of the votes, and alternates confusion matrices (with `LAPLACE` added to
@@ -78,6 +78,7 @@ def learn_skills(names: NDArray[np.int32]) -> Skills:
 
     Args:
         names: (things, annotators) int32 labels; 0: did not draw it.
+        counts: (things,) how many things each row stands for; one without.
 
     Raises:
         UsageError: There are too many names for confusion matrices.
@@ -87,8 +88,10 @@ def learn_skills(names: NDArray[np.int32]) -> Skills:
     >>> group.confusion[2].round(2).tolist()  # the third calls half of all 2 a 1
     [[1.0, 0.0], [0.5, 0.5]]
     """
-    several = names[(names > 0).sum(axis=1) > 1]
-    patterns, counts = np.unique(several, axis=0, return_counts=True)
+    several = (names > 0).sum(axis=1) > 1
+    patterns, rank = np.unique(names[several], axis=0, return_inverse=True)
+    weights = np.ones(len(names), dtype=np.int64) if counts is None else counts
+    things = np.bincount(rank.ravel(), weights[several], len(patterns)).astype(np.int64)
     annotators = names.shape[1]
     groups = []
     for labels, rows in _confusable(patterns):
@@ -99,8 +102,8 @@ def learn_skills(names: NDArray[np.int32]) -> Skills:
                 hint="Unite names with --taxonomy, or take --consensus segment-vote.",
             )
         votes = np.where(patterns[rows] > 0, np.searchsorted(labels, patterns[rows]), -1)
-        groups.append(Confusable(labels, *_maximise(votes, counts[rows], len(labels))))
-    return Skills(annotators, tuple(groups), len(several))
+        groups.append(Confusable(labels, *_maximise(votes, things[rows], len(labels))))
+    return Skills(annotators, tuple(groups), int(things.sum()))
 
 
 def _confusable(patterns: NDArray[np.int32]) -> list[tuple[IntArray, IntArray]]:

@@ -136,6 +136,11 @@ class SetCounts(Row):
     annotators: Count
     segments: Count
     undecided: float = Field(ge=0, le=1, description="Share of map pixels without consensus.")
+    undecided_by_category: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="The same by category, of the images in which anyone used it; empty where that "
+        "was not counted.",
+    )
     left_out: dict[str, int] = Field(description="What did not enter, by reason.")
 
 

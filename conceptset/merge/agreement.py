@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conceptset.build import checks
+from conceptset.consensus import METHODS
 from conceptset.errors import UsageError
 from conceptset.layout import names
 from conceptset.layout.models import SourceEntry
 from conceptset.merge.inputs import Input
+from conceptset.merge.outlines import Painting
 
 
 def consensus_of(inputs: Sequence[Input], asked: str | None) -> str:
@@ -18,7 +20,6 @@ def consensus_of(inputs: Sequence[Input], asked: str | None) -> str:
         UsageError: They differ, or follow one person.
     """
     if asked is not None:
-        checks.check_method(asked)
         checks.check_voter(asked, [s.person for one in inputs for s in one.sessions])
         return asked
     several = [one for one in inputs if one.manifest is not None and len(one.sessions) > 1]
@@ -35,7 +36,7 @@ def consensus_of(inputs: Sequence[Input], asked: str | None) -> str:
         )
     method = next(iter(methods.values()), "majority")
     people = {session.person.name for one in inputs for session in one.sessions}
-    if method in people and len(inputs) > 1:
+    if method in people - set(METHODS) and len(inputs) > 1:
         raise UsageError(
             f"the labels of {next(iter(methods))} are those of {method!r} alone, who does not "
             "speak for other sets",
@@ -57,6 +58,16 @@ def models_of(inputs: Sequence[Input]) -> frozenset[str]:
                     "another name.",
                 )
     return frozenset(name for name, kind in kinds.items() if kind == "model")
+
+
+def painting_of(one: Input) -> Painting:
+    """How a set was painted; a merged one does not say if its sets differ."""
+    settings = {} if one.manifest is None else one.manifest.settings
+    fit, overlap = settings.get("fit"), settings.get("overlap")
+    return Painting(
+        "crop" if fit == "crop" else "pad" if fit == "pad" else "squash",
+        "order" if overlap == "order" else "area",
+    )
 
 
 def entries_of(one: Input) -> list[SourceEntry]:

@@ -16,13 +16,14 @@ from conceptset.build.members import Member
 from conceptset.build.people import Aliases
 from conceptset.build.publishing import Plan, make_folders, publish
 from conceptset.build.steps import Step, silent
+from conceptset.consensus import COMPARES_SEGMENTS
 from conceptset.errors import LayoutError, UsageError
 from conceptset.io.atomic import check_target, new_directory
 from conceptset.io.parallel import ordered_map
 from conceptset.io.tables import read_table
 from conceptset.layout import names
 from conceptset.layout.models import Manifest
-from conceptset.merge.agreement import consensus_of, entries_of, models_of
+from conceptset.merge.agreement import consensus_of, entries_of, models_of, painting_of
 from conceptset.merge.inputs import Input, Session, open_inputs
 from conceptset.merge.joining import (
     JoinedImage,
@@ -160,7 +161,7 @@ class _Merger:
             drawn=empty if self.options.split is None else len(self.images),
             unused=sorted(self.identifiers.keys() - _listed(folder)),
             sizes=len({image.holders[0].entry.image_size for image in self.images}),
-            notes=notes,
+            notes=(*notes, *published.notes),
         )
 
     def _number(self) -> None:
@@ -184,6 +185,8 @@ class _Merger:
             "aliases": dict(self.options.aliases),
             "annotator_from": self.options.annotator_from,
             "colors": self._color_method(),
+            "fit": self._alike("fit"),
+            "overlap": self._alike("overlap"),
         }
         if self.options.split is not None:
             shares = self.options.split.items()
@@ -202,6 +205,12 @@ class _Merger:
             left_out=self.left_out,
         )
 
+    def _alike(self, setting: str) -> str | None:
+        """How all sets that have segments were painted; None if they differ."""
+        manifests = [one.manifest for one in self.inputs if one.manifest is not None]
+        said = {str(manifest.settings.get(setting)) for manifest in manifests}
+        return next(iter(said - {"None"})) if len(said) == 1 and said != {"None"} else None
+
     def _color_method(self) -> str | None:
         """How all colours of the merged set were computed; None if some were drawn."""
         with_colors = [one for one in self.inputs if "color" in one.concepts.categories]
@@ -215,6 +224,8 @@ class _Merger:
             tuple(translate(one, self.meanings, self.identifiers) for one in self.inputs),
             self.meanings,
             tuple(map(str, self.people)),
+            self.identifiers,
+            tuple(map(painting_of, self.inputs)) if self.consensus in COMPARES_SEGMENTS else (),
         )
         lines = [[find_lines(one, session) for session in one.sessions] for one in self.inputs]
         tasks = (self._task(image, lines) for image in self.images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from conceptset.io.tables import digest
 from conceptset.merge.inputs import HINT
 from conceptset.merge.lines import LEFT_OUT, Lines, read_lines
 from conceptset.merge.meanings import Meanings
+from conceptset.merge.outlines import Painting, segments_of
 from conceptset.merge.translation import Translation
 
 _PLANE = re.compile(r"_([0-9]+)\.png$")
@@ -82,12 +83,16 @@ class JoinSettings:
         translations: By place of the set.
         meanings: What names mean; for segments.
         people: Everybody, for messages.
+        identifiers: Of each concept.
+        paintings: By place of the set, how it was painted; empty if nobody asks for segments.
     """
 
     folder: Path
     translations: tuple[Translation, ...]
     meanings: Meanings
     people: tuple[str, ...]
+    identifiers: Mapping[str, int]
+    paintings: tuple[Painting, ...]
 
 
 @dataclass(slots=True)
@@ -119,6 +124,7 @@ class _Drawn:
     ignores: dict[str, BoolArray] = field(default_factory=dict)
     tags: set[tuple[str, int]] = field(default_factory=set)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    segments: dict[tuple[str, int], Labels] = field(default_factory=dict)
 
     def is_like(self, other: _Drawn) -> bool:
         """Whether two sets say the same."""
@@ -153,6 +159,9 @@ def join_image(settings: JoinSettings, task: JoinTask) -> JoinedImage:
         own = _read(part, translation, task, settings.meanings, left_out)
         if translation.colors:
             shared |= {k: own.maps.pop(k) for k in list(own.maps) if k[0] == COLOR}
+        if settings.paintings:
+            painting = settings.paintings[part.translation]
+            own.segments = segments_of(own.maps, own.lines, settings.identifiers, painting)
         first = drawn.setdefault(part.person, (own, part.set_name))
         if first[0] is not own:
             _check_same(first, (own, part.set_name), settings.people[part.person], task.name)
@@ -170,6 +179,7 @@ def join_image(settings: JoinSettings, task: JoinTask) -> JoinedImage:
         ignores={(p, c): f for p, (own, _) in drawn.items() for c, f in own.ignores.items()},
         tags=[(p, *tag) for p, (own, _) in drawn.items() for tag in own.tags],
         people=sorted(drawn),
+        segments={(p, *k): s for p, (own, _) in drawn.items() for k, s in own.segments.items()},
     )
     lines = {person: own.lines for person, (own, _) in drawn.items()}
     return JoinedImage(

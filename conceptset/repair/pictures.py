@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.build.consensus import majority, majority_tags
 from conceptset.build.encoding import Scope
 from conceptset.build.fitting import half
+from conceptset.consensus import Votes, decide, majority_tags
 from conceptset.errors import ConceptsetError, ImageError
 from conceptset.geometry import BoolArray
 from conceptset.io.images import (
@@ -56,7 +56,8 @@ class PictureTask:
         stated: (height, width) of its maps as the index says.
         cells: By index (its folder) and category, the entries of the cell.
         masks: Its masks, by index and category.
-        voters: Folders of those whose majority makes the root's cells, where the root has no row.
+        voters: Folders of those whose labels make the root's cells, where the root has no row.
+        consensus: By which method.
     """
 
     old: str
@@ -65,6 +66,7 @@ class PictureTask:
     cells: Mapping[str, Mapping[str, Sequence[MapName]]]
     masks: Mapping[tuple[str, str], MaskName]
     voters: tuple[str, ...] = ()
+    consensus: str = "majority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Picture:
         scopes: Cells and pixel counts by index.
         usage: (number, category) to pixels that anyone labelled so.
         digests: (name, SHA-256) of each map and mask.
-        undecided: Pixels without consensus, summed over categories.
+        undecided: Pixels without consensus, by category.
         unnamed: (number, pixels, map) of every label without a name.
     """
 
@@ -116,7 +118,7 @@ class Picture:
     scopes: dict[str, Scope] = field(default_factory=dict)
     usage: dict[tuple[int, str], int] = field(default_factory=dict)
     digests: list[tuple[str, str]] = field(default_factory=list)
-    undecided: int = 0
+    undecided: Counter[str] = field(default_factory=Counter)
     unnamed: list[tuple[int, int, str]] = field(default_factory=list)
 
 
@@ -264,7 +266,7 @@ class _Labels:
 
     def _masks(self) -> None:
         """Write the masks; a pixel that is neither yes nor no is one nobody should count."""
-        for (folder, _), name in self.task.masks.items():
+        for (folder, category), name in self.task.masks.items():
             path = f"{names.IMAGE_FOLDER}/{name.old}"
             data = _bytes(self.settings.source / name.old)
             flags, notes = _read_flags(path, data, self.result.map_size)
@@ -275,10 +277,10 @@ class _Labels:
             _write(self.settings, name.new, data)
             self.result.digests.append((name.new, digest(data)))
             if not folder:
-                self.result.undecided += int(flags.sum())
+                self.result.undecided[category] += int(flags.sum())
 
     def _vote(self) -> None:
-        """The root's cells by majority over those who worked on the photograph."""
+        """The root's cells from those who worked on the photograph."""
         source, _, last = self.task.new.rpartition("/")
         stem = last.rpartition(".")[0]
         size = self.result.map_size
@@ -296,8 +298,9 @@ class _Labels:
             abstained = np.stack([self._abstained(f, category) for f in self.task.voters])
             for plane in range(depth):
                 votes = np.stack([own[plane] if plane < len(own) else empty for own in planes])
-                labels, undecided = majority(votes, abstained)
-                unclear |= undecided
+                decision = decide(self.task.consensus, Votes(votes, abstained))
+                labels = decision.labels
+                unclear |= decision.undecided
                 if labels.any():
                     number = plane + 1 if depth > 1 else None
                     entries.append(names.label_map(source, stem, category, plane=number))
@@ -306,7 +309,7 @@ class _Labels:
             if unclear.any():
                 name = names.undecided_mask(source, stem, category)
                 self._write_new(name, encode_flags(unclear))
-                self.result.undecided += int(unclear.sum())
+                self.result.undecided[category] += int(unclear.sum())
             whole = majority_tags(
                 [[e.number for e in cells.get(category, ()) if e.number] for cells in given]
             )
@@ -314,9 +317,8 @@ class _Labels:
             if entries or whole:
                 scope.cells[category] = ";".join([*entries, *map(str, whole)])
         self.result.scopes[""] = scope
-        self.result.notes.append(
-            Note("changed", "ANN004", "rows of index.csv formed by majority from everybody's maps")
-        )
+        text = f"rows of index.csv formed by {self.task.consensus} from everybody's maps"
+        self.result.notes.append(Note("changed", "ANN004", text))
 
     def _abstained(self, folder: str, category: str) -> BoolArray:
         name = self.task.masks.get((folder, category))

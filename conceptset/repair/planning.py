@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from conceptset.consensus import COMPARES_SEGMENTS, METHODS
 from conceptset.layout import names
 from conceptset.repair.files import Names
 from conceptset.repair.ledger import Ledger
 from conceptset.repair.pictures import MapName, MaskName, PictureTask
 from conceptset.repair.rows import Entry, Listing
 from conceptset.repair.writing import Old
+
+_BY_PIXEL = set(METHODS) - set(COMPARES_SEGMENTS)  # need no more than the maps
 
 
 class Planner:
@@ -28,6 +31,11 @@ class Planner:
         images = sorted({image for rows in self.old.listings.values() for image in rows})
         return {image: self._task(image) for image in images}
 
+    @property
+    def method(self) -> str:
+        """How the root's labels are formed; empty where nothing says so."""
+        return "" if self.old.manifest is None else self.old.manifest.consensus
+
     def _complete_root(self) -> None:
         """Give the root the rows that only annotators have, where nobody has to be asked."""
         root, people = self.old.listings[""], self.old.annotators
@@ -37,14 +45,15 @@ class Planner:
             for image in rows
             if folder and image not in root
         }
-        method = "" if self.old.manifest is None else self.old.manifest.consensus
-        if not missing or (len(people) > 1 and method in {one.name for one in people}):
+        method = self.method
+        followed = {one.name for one in people}.difference(METHODS)
+        if not missing or (len(people) > 1 and method in followed):
             return
         for image, folder in sorted(missing.items()):
             if len(people) == 1:
                 root[image] = self.old.listings[folder][image]
                 self.ledger.changed("ANN004", "rows of index.csv taken from the one annotator")
-            elif method != "majority":
+            elif method not in _BY_PIXEL:
                 text = f"{image} is not in {names.INDEX}, and its labels are formed by {method!r}"
                 self.ledger.lost(
                     "ANN004",
@@ -78,6 +87,7 @@ class Planner:
             cells,
             dict(self._masks(image, new, here)),
             () if "" in here else tuple(self._voters(here)),
+            self.method,
         )
 
     def _map_names(self, image: str, new: str, here: Mapping[str, Listing]) -> dict[str, str]:
@@ -117,12 +127,17 @@ class Planner:
                     yield (folder, renamed), MaskName(old, _mask(new, renamed, folder))
 
     def _voters(self, here: Iterable[str]) -> Iterator[str]:
-        """Folders of those who decide together: every person once, by the first session."""
+        """Folders of those who decide together: every person once, by the first session.
+
+        Models do not, unless nobody else is there.
+        """
         if len(self.old.annotators) < 2:
             return
+        persons = {one.name for one in self.old.annotators if one.kind == "person"}
         seen: set[str] = set()
         for one in sorted(self.old.annotators, key=lambda one: one.session):
-            if one.folder in here and one.name not in seen:
+            voice = one.name in persons or not persons
+            if voice and one.folder in here and one.name not in seen:
                 seen.add(one.name)
                 yield one.folder
 

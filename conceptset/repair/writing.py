@@ -271,13 +271,19 @@ class _Writer:
 
     def _counts(self, vocabulary: Vocabulary, segments: Counter[str]) -> SetCounts:
         manifest = self.old.manifest
+        undecided, decided = self._undecided()
         return SetCounts(
             images=len(self.pictures),
             labels=len(vocabulary.names),
             categories=len(vocabulary.categories),
             annotators=len(self.old.annotators),
             segments=sum(segments.values()),
-            undecided=self._undecided(),
+            undecided=undecided.total() / decided.total() if decided else 0.0,
+            undecided_by_category={
+                category: undecided[category] / decided[category]
+                for category in vocabulary.categories
+                if category in decided
+            },
             left_out={} if manifest is None else manifest.left_out,
         )
 
@@ -290,11 +296,12 @@ class _Writer:
             photographs=digest_of_files(photographs),
         )
 
-    def _undecided(self) -> float:
-        """Share of the pixels put to the vote that have no consensus."""
+    def _undecided(self) -> tuple[Counter[str], Counter[str]]:
+        """Pixels without consensus, and those that were put to the vote, by category."""
+        undecided: Counter[str] = Counter()
+        decided: Counter[str] = Counter()
         if len(self.old.annotators) < 2:
-            return 0.0
-        decided = undecided = 0
+            return undecided, decided
         for picture in self.pictures.values():
             drawn = {
                 category
@@ -302,9 +309,9 @@ class _Writer:
                 for category, cell in scope.cells.items()
                 if folder and any(own.startswith(_PEOPLE) for own in cell.split(";"))
             }
-            decided += len(drawn) * picture.map_size[0] * picture.map_size[1]
-            undecided += picture.undecided
-        return undecided / decided if decided else 0.0
+            decided.update(dict.fromkeys(drawn, picture.map_size[0] * picture.map_size[1]))
+            undecided.update(picture.undecided)
+        return undecided, decided
 
     def _write(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from conceptset.consensus import METHODS
 from conceptset.layout import names
 from conceptset.layout.models import Manifest
 from conceptset.validate.facts import Double, ImageFacts, MapFacts, MaskFacts, PhotoFacts
@@ -147,7 +148,13 @@ class Context:
         """Whether the root index speaks for all annotators, not for one that was asked for."""
         model = self.manifest.model
         chosen = "majority" if model is None else model.settings.get("consensus", "majority")
-        return chosen not in {line.name for line in self.annotators}
+        return chosen in METHODS or chosen not in {line.name for line in self.annotators}
+
+    @property
+    def without_voice(self) -> frozenset[str]:
+        """Directories of models among persons: the root index does not speak for them."""
+        models = frozenset(line.directory for line in self.annotators if line.kind == "model")
+        return models if len(models) < len(self.annotators) else frozenset()
 
     @property
     def several(self) -> bool:

@@ -30,7 +30,8 @@ class AnnotatorLine:
         line: Its line.
         name: The annotator.
         session: None where the cell is no whole number.
-        directory: As written.
+        kind: As written.
+        directory: The same.
         images: As written, None where the cell is no whole number.
         segments: The same.
         safe: The directory is a plain file name.
@@ -40,6 +41,7 @@ class AnnotatorLine:
     line: int
     name: str
     session: int | None
+    kind: str
     directory: str
     images: int | None
     segments: int | None
@@ -69,6 +71,7 @@ def _annotator(line: Line) -> AnnotatorLine:
         line.line,
         cells["annotator"],
         whole(cells["session"]),
+        cells["kind"],
         directory,
         whole(cells["images"]),
         whole(cells["segments"]),

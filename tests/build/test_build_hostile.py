@@ -20,6 +20,7 @@ from conceptset.build.gather import GatheredImage
 from conceptset.build.options import parse_size
 from conceptset.build.rendering import RenderSettings, RenderTask, render_image
 from conceptset.build.vocabulary import Usage, number_concepts
+from conceptset.build.voting import Electorate
 from conceptset.errors import SourceError, TaxonomyError, UsageError
 from conceptset.geometry import Rings, box_ring
 from conceptset.io.catalogue import ImageCatalogue
@@ -229,9 +230,8 @@ def encoded(world, tmp_path, drawings):
     usage = Usage()
     usage.add(rendered.layers)
     vocabulary = number_concepts(usage, identifiers, min_frequency=1, min_coverage=0)
-    settings = EncodeSettings(
-        tmp_path, vocabulary, tuple(people), tuple(p.name for p in people), "majority"
-    )
+    everybody = Electorate(tuple(people), frozenset(), "majority")
+    settings = EncodeSettings(tmp_path, vocabulary, everybody, tuple(p.name for p in people))
     result = encode_image(settings, EncodeTask(rendered.layers.painted, "s", "a"))
     return result, {name: place for place, name in enumerate(vocabulary.names, start=1)}
 

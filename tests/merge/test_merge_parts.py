@@ -243,7 +243,7 @@ def test_ways_to_form_a_consensus(merge, tmp_path):
         tmp_path / "by_ada/annotators/ada/index.csv"
     )  # fmt: skip
     assert [row["image"] for row in root] == [row["image"] for row in ada]
-    with pytest.raises(UsageError, match="majority or an annotator"):
+    with pytest.raises(UsageError, match="dawid-skene or an annotator"):
         merge_sets(roots, tmp_path / "no", MergeOptions(consensus="zoe"))
 
 

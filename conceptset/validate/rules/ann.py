@@ -71,14 +71,16 @@ def directory_unsafe(context: Context) -> Iterator[Mark]:
 def image_unknown(context: Context) -> Iterator[Mark]:
     """An annotator's index lists a photograph that the root index does not.
 
-    The root covers everybody's images, unless it was asked to follow one annotator; this one is in
-    no consensus and in no split.
+    The root covers the images of all persons, unless it was asked to follow one annotator; this one
+    is in no consensus and in no split.
 
     Add the photograph to index.csv, or take the row out.
     """
     if not context.root.index.usable or not context.of_everybody:
         return
-    for view in context.people.values():
+    for directory, view in context.people.items():
+        if directory in context.without_voice:
+            continue
         for row in view.rows:
             if row.image not in context.root.by_image:
                 message = f"{row.image} is not in the root's {names.INDEX}"

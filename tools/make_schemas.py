@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from conceptset.io.tables import format_json
-from conceptset.layout.schemas import VERSION, schema, schema_names, schema_of
+from conceptset.layout.schemas import VERSION, schema_of
+from conceptset.published import schema, schema_names
 
 FOLDER = Path(__file__).resolve().parent.parent / "schemas" / VERSION
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conceptset.cli import building, detecting, joining, looking, sampling
+from conceptset.cli import building, comparing, detecting, joining, looking, sampling
 from conceptset.present.console import main_for, new_app
 
 app = new_app(
@@ -13,6 +13,7 @@ detecting.register(app)
 building.register(app)
 joining.register(app)
 looking.register(app)
+comparing.register(app)
 sampling.register(app)
 main = main_for(app)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,6 +38,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "sample": Sample,
     "segment-row": SegmentRow,
 }
+_NO_MORE: Mapping[str, type[BaseModel]] = MappingProxyType({})
 
 
 def schema_names() -> tuple[str, ...]:
@@ -47,8 +50,12 @@ def schema_names() -> tuple[str, ...]:
     return tuple(sorted(_MODELS))
 
 
-def schema(name: str) -> dict[str, Any]:
+def schema(name: str, *, more: Mapping[str, type[BaseModel]] = _NO_MORE) -> dict[str, Any]:
     """The JSON Schema of one row or document.
+
+    Args:
+        name: Of the schema.
+        more: Models of higher floors that are published too, by name.
 
     >>> schema("manifest")["$id"]
     'conceptset:v1/manifest'
@@ -56,11 +63,12 @@ def schema(name: str) -> dict[str, Any]:
     Raises:
         UsageError: There is no such schema.
     """
-    if name not in _MODELS:
-        near = difflib.get_close_matches(name, _MODELS, n=3, cutoff=0.5)
-        shown = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(_MODELS)}."
+    models = {**_MODELS, **more}
+    if name not in models:
+        near = difflib.get_close_matches(name, models, n=3, cutoff=0.5)
+        shown = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(models)}."
         raise UsageError(f"there is no schema {name!r}", hint=shown)
-    return schema_of(name, _MODELS[name])
+    return schema_of(name, models[name])
 
 
 def schema_of(name: str, model: type[BaseModel]) -> dict[str, Any]:

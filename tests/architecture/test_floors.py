@@ -17,7 +17,7 @@ FLOORS = {
         ("parsing",),
         ("formats", "raster", "layout", "present", "consensus"),
         ("build", "validate", "repair", "merge", "consistency", "sampling", "browse", "export"),
-        ("api",),
+        ("api", "published"),
         ("cli", "__main__"),
     ),
     "dissect": (

@@ -15,6 +15,7 @@ from conceptset.consistency.chance import (
 )
 from conceptset.consistency.counts import Table
 from conceptset.consistency.estimates import Estimate
+from conceptset.consistency.labels import positions
 from conceptset.consistency.resampling import Resamples
 
 FloatArray = NDArray[np.float64]
@@ -24,8 +25,6 @@ NO_TWO_VALUES = "no pixel that two persons saw"
 NO_TWO_LABELS = "no pixel labelled by two persons"
 UNEQUAL_NUMBERS = "images differ in the number of annotators (alpha allows for that)"
 ABSTENTIONS = "some pixels are ignored, so their number of annotators differs (alpha allows that)"
-
-_FIELDS = ("same", "values", "labelled_same", "labelled_values")
 
 
 class Alphas:
@@ -52,37 +51,28 @@ class Alphas:
         """
         low, high = np.searchsorted(self._without, [annotator, annotator + 1])
         changed = self._rows[self._order[low:high]]
-        worked = self._drawn["image"][self._drawn["annotator"] == annotator]
-        kept = self._everybody[~np.isin(self._everybody["image"], worked)]
-        return np.concatenate([kept, changed[np.isin(changed["image"], worked)]])
+        worked = np.zeros(self._resamples.images, dtype=bool)
+        worked[self._drawn["image"][self._drawn["annotator"] == annotator]] = True
+        kept = self._everybody[~worked[self._everybody["image"]]]
+        return np.concatenate([kept, changed[worked[changed["image"]]]])
 
     def _sums(
-        self, rows: Table, resamples: Resamples
-    ) -> tuple[Coincidences, Coincidences, IntArray, IntArray]:
-        labels, places = np.unique(rows["concept"], return_inverse=True)
-        kinds = len(_FIELDS)
-        values = np.concatenate([rows[field] for field in _FIELDS])
-        where = (
-            np.concatenate([places * kinds + kind for kind in range(kinds)]),
-            np.tile(rows["image"], kinds),
-        )
-        held = values != 0
-        table = sparse.coo_array(
-            (values[held], (where[0][held], where[1][held])),
-            shape=(len(labels) * kinds, resamples.images),
-        ).tocsr()
-        sums = resamples.label_totals(table).reshape(len(labels), kinds, -1)
-        same, all_values, labelled_same, labelled_values = (sums[:, k].T for k in range(kinds))
-        return (
-            coincidences(same, all_values),
-            coincidences(labelled_same, labelled_values),
-            np.unique(rows["image"][rows["values"] > 0]).astype(np.int64),
-            np.unique(rows["image"][rows["labelled_values"] > 0]).astype(np.int64),
-        )
+        self, rows: Table, resamples: Resamples, prefix: str = ""
+    ) -> tuple[Coincidences, IntArray]:
+        """Sums over images, and the images that have any; prefix `labelled_`: without 0."""
+        same, values = rows[f"{prefix}same"], rows[f"{prefix}values"]
+        labels, places = positions(rows["concept"])
+        numbers = np.concatenate([same, values])
+        where = (np.concatenate([2 * places, 2 * places + 1]), np.tile(rows["image"], 2))
+        table = sparse.coo_array((numbers, where), shape=(2 * len(labels), resamples.images))
+        sums = resamples.label_totals(table.tocsr())
+        images = positions(rows["image"][values > 0])[0]
+        return coincidences(sums[::2].T, sums[1::2].T), images
 
     def everybody(self) -> dict[str, Estimate]:
         """`alpha`, `labelled_alpha` and `fleiss` of all persons."""
-        values, labelled, images, labelled_images = self._sums(self._everybody, self._resamples)
+        values, images = self._sums(self._everybody, self._resamples)
+        labelled, labelled_images = self._sums(self._everybody, self._resamples, "labelled_")
         why_not = self._unequal(images)
         kappa = fleiss_kappa(values)
         nothing = _reason(values, NO_TWO_VALUES)
@@ -106,7 +96,7 @@ class Alphas:
 
     def without(self, annotator: int) -> Estimate:
         """Alpha of all others."""
-        values, _, images, _ = self._sums(self._rows_without(annotator), self._resamples)
+        values, images = self._sums(self._rows_without(annotator), self._resamples)
         return Estimate(krippendorff_alpha(values), images, _reason(values, NO_TWO_VALUES))
 
     def without_each(self, annotators: tuple[int, ...]) -> dict[str, FloatArray]:
@@ -114,9 +104,10 @@ class Alphas:
         point = Resamples(self._resamples.images, resamples=0)
         found: dict[str, list[float]] = {"alpha": [], "labelled_alpha": []}
         for annotator in annotators:
-            values, labelled, _, _ = self._sums(self._rows_without(annotator), point)
-            found["alpha"].append(krippendorff_alpha(values)[0])
-            found["labelled_alpha"].append(krippendorff_alpha(labelled)[0])
+            rows = self._rows_without(annotator)
+            for name, values in found.items():
+                sums, _ = self._sums(rows, point, name.removesuffix("alpha"))
+                values.append(krippendorff_alpha(sums)[0])
         return {name: np.array(values) for name, values in found.items()}
 
 

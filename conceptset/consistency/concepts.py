@@ -11,6 +11,7 @@ from scipy import sparse
 from conceptset.consistency.counts import Table
 from conceptset.consistency.document import CONCEPT_FIGURES, ConceptEntry, OtherName
 from conceptset.consistency.estimates import Estimate, ratio, to_figures
+from conceptset.consistency.grouping import count_names
 from conceptset.consistency.labels import LabelSums
 from conceptset.consistency.material import UNLABELLED
 from conceptset.consistency.pairs import split_of
@@ -124,17 +125,12 @@ def _pixel_table(cells: Table, codes: IntArray, images: int) -> sparse.csr_array
 def _other_names(cells: Table, codes: IntArray) -> dict[int, list[tuple[int, int]]]:
     """For each concept the names that others give the same regions, and their pixels."""
     renamed = cells[cells["naming"] > 0]
-    both = np.concatenate(
-        [
-            np.stack([renamed["name_a"], renamed["name_b"]], axis=1),
-            np.stack([renamed["name_b"], renamed["name_a"]], axis=1),
-        ]
-    )
-    pairs, inverse = np.unique(both, axis=0, return_inverse=True)
-    pixels = np.bincount(inverse.reshape(-1), np.tile(renamed["naming"], 2), len(pairs))
     found: dict[int, list[tuple[int, int]]] = {int(code): [] for code in codes}
-    for (code, other), count in zip(pairs.tolist(), pixels, strict=True):
-        found[code].append((int(other), int(count)))
+    first = np.concatenate([renamed["name_a"], renamed["name_b"]])
+    second = np.concatenate([renamed["name_b"], renamed["name_a"]])
+    pixels = np.tile(renamed["naming"], 2)
+    for (code, other), count in count_names(first, second, pixels).items():
+        found[code].append((other, count))
     return found
 
 
@@ -166,11 +162,7 @@ def concept_entries(
             code = int(codes[place])
             last = place * kinds + kinds - 1  # the row of all pixels
             images = table.indices[table.indptr[last] : table.indptr[last + 1]].astype(np.int64)
-            split = {
-                f"split.{part}": Estimate(ratio(count, pixels[-1]), images, NOT_USED)
-                for part, count in zip(PARTS, pixels[:-1], strict=True)
-            }
-            figures = to_figures(split | means.estimates(place, images))
+            figures = to_figures(_split(pixels, images) | means.estimates(place, images))
             ranked = sorted((-count, name(other)) for other, count in others[code])
             entry = ConceptEntry(
                 concept=name(code),
@@ -182,3 +174,11 @@ def concept_entries(
             )
             entries.append(entry)
     return sorted(entries, key=lambda entry: entry.concept)
+
+
+def _split(pixels: FloatArray, images: IntArray) -> dict[str, Estimate]:
+    """Shares of the kinds, of (kinds, rows) pixels."""
+    return {
+        f"split.{part}": Estimate(ratio(count, pixels[-1]), images, NOT_USED)
+        for part, count in zip(PARTS, pixels[:-1], strict=True)
+    }

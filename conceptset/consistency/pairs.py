@@ -20,7 +20,7 @@ from conceptset.consistency.document import (
     SplitAggregates,
 )
 from conceptset.consistency.estimates import Estimate, null_figure, to_figures
-from conceptset.consistency.grouping import PairCounts
+from conceptset.consistency.grouping import PairCounts, count_names
 from conceptset.consistency.labels import LabelFigures, LabelSums, label_sums
 from conceptset.consistency.ratios import (
     NO_COMMON_LABEL,
@@ -192,22 +192,20 @@ def confusions_of(counts: PairCounts, concepts: tuple[str, ...]) -> list[Confusi
         (2, cells, cells["naming"]),
     ):
         differ = rows["name_a"] != rows["name_b"]
-        names = np.stack([rows["name_a"], rows["name_b"]], axis=1)[differ]
-        found, inverse = np.unique(names, axis=0, return_inverse=True)
         weight = None if weights is None else weights[differ]
-        sums = np.bincount(inverse.reshape(-1), weight, len(found))
-        for (first, second), count in zip(found.tolist(), sums, strict=True):
-            tally.setdefault((first, second), [0, 0, 0])[place] = int(count)
+        counted = count_names(rows["name_a"][differ], rows["name_b"][differ], weight)
+        for names, count in counted.items():
+            tally.setdefault(names, [0, 0, 0])[place] = count
     found_names = [
         Confusion(
             name_a=concepts[first - 1],
             name_b=concepts[second - 1],
-            matches=counted[0],
-            regions=counted[1],
-            pixels=counted[2],
+            matches=matches,
+            regions=regions,
+            pixels=pixels,
         )
-        for (first, second), counted in tally.items()
-        if counted[0] or counted[1]
+        for (first, second), (matches, regions, pixels) in tally.items()
+        if matches or regions
     ]
     return sorted(
         found_names, key=lambda c: (-c.matches, -c.regions, -c.pixels, c.name_a, c.name_b)

@@ -92,10 +92,15 @@ class Resamples:
         """
         sums = np.zeros((table.shape[0], self.rows))
         sums[:, 0] = table.sum(axis=1)
-        held = np.unique(table.indices).astype(np.int64)
+        marked = np.zeros(self.images, dtype=bool)
+        marked[table.indices] = True
+        held = np.flatnonzero(marked)
         if not self.count or not len(held):
             return sums
-        table = table[:, held]
+        places = np.cumsum(marked, dtype=np.int32) - 1
+        table = sparse.csr_array(
+            (table.data, places[table.indices], table.indptr), shape=(table.shape[0], len(held))
+        )
         dense = np.diff(table.indptr) > _DENSE * len(held)
         if dense.any():
             sums[dense] = self.totals(held, table[dense].toarray().T)
@@ -105,10 +110,9 @@ class Resamples:
 
     def _sparse(self, table: sparse.csr_array[np.float64], images: IntArray) -> FloatArray:
         scale = self._scales(np.asarray(abs(table).max(axis=1).todense()).ravel())
-        lengths = np.diff(table.indptr)
-        steps = np.repeat(scale, lengths)
+        steps = np.repeat(scale, np.diff(table.indptr))
         grid = table.copy()
-        grid.data = np.ldexp(np.rint(np.ldexp(table.data, steps)), -steps)
+        grid.data = np.rint(table.data * steps) / steps
         sums = np.zeros((table.shape[0], self.count))
         width = max(16, 2**22 // max(1, len(images)))
         for start in range(0, self.count, width):
@@ -116,17 +120,20 @@ class Resamples:
             sums[:, part] = grid @ self._weights[images, part].astype(np.float64)
         return sums
 
-    def _scales(self, largest: FloatArray) -> IntArray:
-        """Bits after the point that leave every partial sum exact; see the module."""
-        _, bits = np.frexp(np.maximum(largest, 1e-300) * max(1, self.images))
-        scales: IntArray = np.minimum(52 - bits.astype(np.int64), 900)
+    def _scales(self, largest: FloatArray) -> FloatArray:
+        """Powers of two, whose fractions leave every partial sum exact; see the module."""
+        _, bits = np.frexp(np.maximum(largest, 1e-200) * max(1, self.images))
+        scales: FloatArray = np.ldexp(1.0, 52 - bits)
         return scales
 
     def _rounded(self, columns: FloatArray) -> FloatArray:
         if not columns.size:
             return columns
         scale = self._scales(np.abs(columns).max(axis=0))
-        return np.asarray(np.ldexp(np.rint(np.ldexp(columns, scale)), -scale))
+        rounded = columns * scale
+        np.rint(rounded, out=rounded)
+        rounded /= scale
+        return rounded
 
     def medians(self, asked: Sequence[Values]) -> FloatArray:
         """The median of each list of values in every resample.

@@ -1,7 +1,8 @@
-"""`make demo`: the whole product on a world that it paints itself, in about two minutes.
+"""`make demo`: the whole product on a world that it paints itself, in about three minutes.
 
-Scenes are drawn, a small network is trained on some of them, and two people's annotations of the
-others become a concept set. Then the trained and the untrained network are dissected.
+Scenes are drawn, a small network is trained on some of them, and three people's annotations of the
+others become a concept set. What they disagree on is measured. Then the trained and the untrained
+network are dissected, against what most of them say and against each of them.
 """
 
 from __future__ import annotations
@@ -38,11 +39,16 @@ def main() -> int:
     home = make_home(options.out)
     make_world(home, options.seed)
     make_set(home)
+    compare_people(home)
     dissect(home)
     counts = show_outcome(home)
     CONSOLE.print(f"\nAll of it took {time.perf_counter() - begin:.0f} seconds.")
-    report = (home / "runs/trained/report/index.html").absolute()
-    CONSOLE.print(f"Open the report: {report.as_uri()}", soft_wrap=True)
+    for what, page in (
+        ("what people disagree on", "people/index.html"),
+        ("the report", "runs/trained/report/index.html"),
+    ):
+        address = (home / page).absolute().as_uri()
+        CONSOLE.print(f"Open {what}: {address}", soft_wrap=True)
     if counts["trained"] < max(AT_LEAST, 2 * counts["untrained"]):
         CONSOLE.print(
             f"The trained network should have at least {AT_LEAST} concepts and twice those of the "
@@ -84,21 +90,34 @@ def make_world(home: Path, seed: int) -> None:
         trained = time.perf_counter()
     scenes = len(list((home / "world/images").iterdir()))
     CONSOLE.print(
-        f"{scenes} held-out scenes annotated by ada and ben, painted in {painted - start:.0f} s; "
-        f"a network trained on others in {trained - painted:.0f} s."
+        f"{scenes} held-out scenes annotated by ada, ben and cleo, painted in "
+        f"{painted - start:.0f} s; a network trained on others in {trained - painted:.0f} s."
     )
 
 
 def make_set(home: Path) -> None:
-    heading("From a COCO file and a zipped CVAT export to a concept set")
+    heading("From a COCO file, a zipped CVAT export and LabelMe files to a concept set")
     world = home / "world"
+    drawn = world / "annotations"
     command(
-        *("conceptset", "build", world / "annotations/ada.json", world / "annotations/ben.zip"),
-        *("--images", world / "images", "--taxonomy", world / "taxonomy.csv"),
+        *("conceptset", "build", drawn / "ada.json", drawn / "ben.zip", drawn / "cleo"),
+        *(
+            "--annotator",
+            "cleo",
+            "--images",
+            world / "images",
+            "--taxonomy",
+            world / "taxonomy.csv",
+        ),
         *("--image-size", "keep", "--out", home / "set"),
     )
     command("conceptset", "validate", home / "set")
     command("conceptset", "info", home / "set")
+
+
+def compare_people(home: Path) -> None:
+    heading("Who disagrees with whom, where, and in which way")
+    command("conceptset", "consistency", home / "set", "--out", home / "people")
 
 
 def dissect(home: Path) -> None:

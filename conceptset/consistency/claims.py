@@ -242,13 +242,13 @@ def named(text: str) -> str:
 def listed(names: Sequence[str], most: int = 3) -> str:
     """Names in a row.
 
-    >>> listed(["A"]), listed(["A", "B"]), listed(["A", "B", "C", "D", "E"])
-    ('A', 'A and B', 'A, B, C and 2 others')
+    >>> listed(["A"]), listed(["A", "B", "C", "D"]), listed(["A", "B", "C", "D", "E"])
+    ('A', 'A, B, C and D', 'A, B, C and 2 others')
     """
-    shown = [named(name) for name in names[:most]]
-    if len(names) > most:
-        rest = len(names) - most
-        return f"{', '.join(shown)} and {rest} other{'' if rest == 1 else 's'}"
+    if len(names) > most + 1:
+        first = ", ".join(named(name) for name in names[:most])
+        return f"{first} and {len(names) - most} others"
+    shown = [named(name) for name in names]
     if len(shown) < 2:
         return "".join(shown)
     return f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from conceptset.consistency.intervals import LEVEL, SEED
 from conceptset.consistency.opening import open_material
 from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.page import write_page
+from conceptset.consistency.ranking import place_people
 from conceptset.consistency.reading import Load, Opened
 from conceptset.consistency.verdicts import judge
 from conceptset.consistency.writing import REPORT, write_counts, write_tables
@@ -113,6 +114,7 @@ def _compare(
     counts = _count(opened, options, step)
     with step("computing"):
         entries = compute(counts, material, resamples=options.resamples, seed=SEED)
+        entries.annotators = place_people(entries.annotators, entries.estimates)
         entries.verdicts += judge(entries, counts, material)
     report = _report(opened, options, entries)
     if folder is not None:
@@ -180,7 +182,7 @@ def _report(opened: Opened, options: ConsistencyOptions, entries: Entries) -> Co
         pairs=entries.pairs,
         annotators=entries.annotators,
         concepts=entries.concepts,
-        images=_first(entries.images, lambda entry: entry.category),
+        images=_first(entries),
         alone=entries.alone,
         intra=entries.intra,
         consensus=entries.consensus,
@@ -190,13 +192,14 @@ def _report(opened: Opened, options: ConsistencyOptions, entries: Entries) -> Co
     )
 
 
-def _first(entries: Sequence[ImageEntry], layer: Callable[[ImageEntry], str]) -> list[ImageEntry]:
-    """The first images of every layer."""
+def _first(entries: Entries) -> list[ImageEntry]:
+    """The first images of every layer, and those that verdicts name."""
+    named = {(verdict.category, image) for verdict in entries.verdicts for image in verdict.images}
     seen: dict[str, int] = {}
     kept = []
-    for entry in entries:
-        place = seen[layer(entry)] = seen.get(layer(entry), 0) + 1
-        if place <= SHOWN_IMAGES:
+    for entry in entries.images:
+        place = seen[entry.category] = seen.get(entry.category, 0) + 1
+        if place <= SHOWN_IMAGES or (entry.category, entry.image) in named:
             kept.append(entry)
     return kept
 

@@ -70,7 +70,7 @@ class Backdrop:
         fine = resize_mask(mask, (height * _FINE, width * _FINE))
         pixels = np.where(fine, self.bright, self.dark)
         pixels[fine & ~_shrunk(_shrunk(fine))] = np.array([*line, 255], np.uint8).view(np.uint32)
-        return _from_words(pixels).reduce(_FINE).convert("RGB")
+        return from_words(pixels).reduce(_FINE).convert("RGB")
 
 
 def prepare_backdrop(photograph: Image.Image, size: tuple[int, int]) -> Backdrop:
@@ -82,16 +82,16 @@ def prepare_backdrop(photograph: Image.Image, size: tuple[int, int]) -> Backdrop
     """
     shape = (size[1] * _FINE, size[0] * _FINE)
     bright = photograph.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Backdrop(size, _words(bright), _words(bright.point(_DARKEN * 3)))
+    return Backdrop(size, to_words(bright), to_words(bright.point(_DARKEN * 3)))
 
 
-def _words(image: Image.Image) -> NDArray[np.uint32]:
+def to_words(image: Image.Image) -> NDArray[np.uint32]:
     """(height, width) the pixels of an RGB image, each as one number: quick to choose between."""
     words: NDArray[np.uint32] = np.array(image.convert("RGBX")).view(np.uint32)[..., 0]
     return words
 
 
-def _from_words(words: NDArray[np.uint32]) -> Image.Image:
+def from_words(words: NDArray[np.uint32]) -> Image.Image:
     """The RGBX image of such numbers."""
     height, width = words.shape
     return Image.frombuffer("RGBX", (width, height), words.tobytes(), "raw", "RGBX", 0, 1)

@@ -13,9 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from conceptset.geometry import BoolArray, IntArray
-from conceptset.present.outlines import inner_edge
+from conceptset.present.outlines import from_words, inner_edge, to_words
 
-RgbArray = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
 
 SIDE = 560  # the longer one of a picture, pixels
@@ -48,12 +47,41 @@ def picture_size(size: tuple[int, int]) -> tuple[int, int]:
     return (max(1, round(size[0] * target / longer)), max(1, round(size[1] * target / longer)))
 
 
-def fine_photograph(photograph: Image.Image | None, size: tuple[int, int]) -> RgbArray:
-    """(2 height, 2 width, 3) the photograph at the fine size; plain grey without one."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A photograph prepared to be drawn on, (2 height, 2 width); RGBX pixels as one number each.
+
+    Attributes:
+        bright: As it is.
+        dark: Grey and dark, for what lies outside.
+        faded: Between the two, for lines of all colours.
+        pale: Light grey for areas of colour, (2 height, 2 width) uint8.
+    """
+
+    bright: NDArray[np.uint32]
+    dark: NDArray[np.uint32]
+    faded: NDArray[np.uint32]
+    pale: NDArray[np.uint8]
+
+
+def prepare_ground(photograph: Image.Image | None, size: tuple[int, int]) -> Ground:
+    """A photograph at the fine size; plain grey without one.
+
+    Args:
+        photograph: RGB, of any size.
+        size: (height, width) of the picture.
+    """
     shape = (size[1] * _FINE, size[0] * _FINE)
     if photograph is None:
-        return np.asarray(Image.new("RGB", shape, _GROUND))
-    return np.asarray(photograph.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0))
+        bright = Image.new("RGB", shape, _GROUND)
+    else:
+        bright = photograph.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    grey = bright.convert("L")
+    dark = grey.point([round(value * 0.42 + 8) for value in range(256)]).convert("RGB")
+    mixed = Image.blend(grey.convert("RGB"), bright, 0.55)
+    faded = mixed.point([round(value * 0.85 + 24) for value in range(256)] * 3)
+    pale = np.asarray(grey.point([round(value * 0.42 + 128) for value in range(256)]))
+    return Ground(to_words(bright), to_words(dark), to_words(faded), pale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,59 +99,61 @@ class Outlines:
     inside: BoolArray
 
 
-def draw_person(photograph: RgbArray, outlines: Outlines, colour: Rgb) -> Image.Image:
+def draw_person(ground: Ground, outlines: Outlines, colour: Rgb) -> Image.Image:
     """What one annotator drew: outlines, and everything else in the dark.
 
     Args:
-        photograph: See `fine_photograph`.
+        ground: The photograph.
         outlines: See `trace`.
         colour: Of the lines.
     """
-    dark = (_grey(photograph) * 0.42 + 8).astype(np.uint8)
-    canvas = np.where(outlines.inside[..., None], photograph, dark[..., None])
-    canvas[outlines.casing] = 255
-    canvas[outlines.lines] = colour
-    return _reduced(canvas)
+    canvas = np.where(outlines.inside, ground.bright, ground.dark)
+    canvas[outlines.casing] = _WHITE
+    canvas[outlines.lines] = _word(colour)
+    return _finished(canvas)
 
 
-def draw_everybody(photograph: RgbArray, people: Sequence[tuple[Outlines, Rgb]]) -> Image.Image:
+def draw_everybody(ground: Ground, people: Sequence[tuple[Outlines, Rgb]]) -> Image.Image:
     """The outlines of several people; where they coincide, colours take turns like dashes.
 
     Args:
-        photograph: See `fine_photograph`.
+        ground: The photograph.
         people: What each drew, and the colour.
     """
-    grey = _grey(photograph)[..., None]
-    canvas = (photograph * np.float32(0.45) + grey * np.float32(0.4) + 24).astype(np.uint8)
-    covered = np.zeros(canvas.shape[:2], dtype=np.int8)
+    canvas = ground.faded.copy()
+    covered = np.zeros(canvas.shape, dtype=np.uint8)
     for outlines, _ in people:
-        canvas[outlines.casing] = 255
+        canvas[outlines.casing] = _WHITE
         covered += outlines.lines
-    rows, columns = np.arange(covered.shape[0])[:, None], np.arange(covered.shape[1])
-    turn = ((rows + columns) // _DASH) % np.maximum(covered, 1)
-    passed = np.zeros_like(covered)
+    rows, columns = np.nonzero(covered)
+    turn = ((rows + columns) // _DASH) % covered[rows, columns]
+    passed = np.zeros_like(turn)
     for outlines, colour in people:
-        canvas[outlines.lines & (passed == turn)] = colour
-        passed += outlines.lines
-    return _reduced(canvas)
+        is_on = outlines.lines[rows, columns]
+        chosen = is_on & (passed == turn)
+        canvas[rows[chosen], columns[chosen]] = _word(colour)
+        passed += is_on
+    return _finished(canvas)
 
 
-def draw_kinds(photograph: RgbArray, kinds: dict[str, NDArray[np.float32]]) -> Image.Image:
+def draw_kinds(ground: Ground, kinds: dict[str, NDArray[np.float32]]) -> Image.Image:
     """The pixels in disagreement, coloured by the kind that most pairs have there.
 
     Args:
-        photograph: See `fine_photograph`.
+        ground: The photograph.
         kinds: By kind, (h, w) share of the pairs that disagree in this way.
     """
-    shape = photograph.shape[:2]
-    canvas = np.repeat((_grey(photograph) * 0.42 + 128)[..., None], 3, axis=2)
-    names = list(KIND_COLOURS)
-    shares = np.stack([_resized(kinds[name], shape) for name in names])
-    most, total = shares.argmax(axis=0), shares.sum(axis=0)
-    colours = np.array([KIND_COLOURS[name] for name in names], dtype=np.float32)[most]
-    opacity = np.where(total > 0, 0.18 + 0.72 * np.minimum(total, 1), 0)[..., None]
-    canvas = canvas * (1 - opacity) + colours * opacity
-    return _reduced(canvas.astype(np.uint8))
+    shares = np.stack([kinds[name] for name in KIND_COLOURS])
+    total = shares.sum(axis=0)
+    opacity = np.where(total > 0, 0.18 + 0.72 * np.minimum(total, 1), 0)
+    palette = np.array(list(KIND_COLOURS.values()), dtype=np.uint8)
+    cover = Image.fromarray(palette[shares.argmax(axis=0)])
+    veil = Image.fromarray(np.rint(opacity * 255).astype(np.uint8))
+    shape = (ground.pale.shape[1], ground.pale.shape[0])
+    canvas = Image.fromarray(ground.pale).convert("RGB")
+    nearest = Image.Resampling.NEAREST
+    canvas.paste(cover.resize(shape, nearest), mask=veil.resize(shape, nearest))
+    return canvas.reduce(_FINE)
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -167,16 +197,17 @@ def trace(segments: IntArray, size: tuple[int, int]) -> Outlines:
     """The outlines of a segment map, smooth where the map is coarser than the picture.
 
     Args:
-        segments: (h, w) segment map of any size, 0 is nothing.
+        segments: (h, w) segment map of any size, numbered from 1, 0 is nothing.
         size: (height, width) of the picture.
     """
     shape = (size[0] * _FINE, size[1] * _FINE)
     lines, casing, inside = (np.zeros(shape, dtype=bool) for _ in range(3))
     scale = (shape[0] / segments.shape[0], shape[1] / segments.shape[1])
-    numbers, dense = np.unique(segments, return_inverse=True)
-    dense = dense.reshape(segments.shape) + (numbers[0] != 0)  # 0 stays nothing
-    for place, box in enumerate(ndimage.find_objects(dense), start=1):
-        window, rest = _grown(dense, place, (box[0], box[1]), shape, scale)
+    boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(segments)
+    for number, box in enumerate(boxes, start=1):
+        if box is None:
+            continue
+        window, rest = _grown(segments, number, (box[0], box[1]), shape, scale)
         inside[window] |= rest
         rest, ring = _peeled(rest, _LINE)
         lines[window] |= ring
@@ -185,7 +216,7 @@ def trace(segments: IntArray, size: tuple[int, int]) -> Outlines:
 
 
 def _grown(
-    dense: IntArray,
+    segments: IntArray,
     number: int,
     box: tuple[slice, slice],
     shape: tuple[int, int],
@@ -196,11 +227,17 @@ def _grown(
         (max(0, int(side.start * by) - 1), min(end, math.ceil(side.stop * by) + 1))
         for side, by, end in zip(box, scale, shape, strict=True)
     )
-    grey = Image.fromarray((dense == number).view(np.uint8) * np.uint8(255))
-    picture = grey.resize(
+    begin = (max(0, box[0].start - 2), max(0, box[1].start - 2))  # what is around it counts, too
+    part = segments[begin[0] : box[0].stop + 2, begin[1] : box[1].stop + 2] == number
+    picture = Image.fromarray(part.view(np.uint8) * np.uint8(255)).resize(
         (right - left, bottom - top),
         Image.Resampling.BILINEAR,
-        box=(left / scale[1], top / scale[0], right / scale[1], bottom / scale[0]),
+        box=(
+            max(0.0, left / scale[1] - begin[1]),
+            max(0.0, top / scale[0] - begin[0]),
+            min(part.shape[1], right / scale[1] - begin[1]),
+            min(part.shape[0], bottom / scale[0] - begin[0]),
+        ),
     )
     return (slice(top, bottom), slice(left, right)), np.asarray(picture) >= 128
 
@@ -214,17 +251,12 @@ def _peeled(mask: BoolArray, depth: int) -> tuple[BoolArray, BoolArray]:
     return rest, mask & ~rest
 
 
-def _resized(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    picture = Image.fromarray(values.astype(np.float32))
-    grown = picture.resize((shape[1], shape[0]), Image.Resampling.NEAREST)
-    return np.asarray(grown, dtype=np.float32)
+def _word(colour: Rgb) -> np.uint32:
+    return np.uint32(np.array([*colour, 255], dtype=np.uint8).view(np.uint32)[0])
 
 
-def _grey(photograph: RgbArray) -> NDArray[np.float32]:
-    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    grey: NDArray[np.float32] = photograph @ weights
-    return grey
+_WHITE = _word((255, 255, 255))
 
 
-def _reduced(canvas: RgbArray) -> Image.Image:
-    return Image.fromarray(canvas).reduce(_FINE)
+def _finished(canvas: NDArray[np.uint32]) -> Image.Image:
+    return from_words(canvas).reduce(_FINE).convert("RGB")

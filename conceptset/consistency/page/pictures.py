@@ -21,10 +21,10 @@ from conceptset.consistency.page.drawing import (
     draw_everybody,
     draw_kinds,
     draw_person,
-    fine_photograph,
     jpeg,
     name_places,
     picture_size,
+    prepare_ground,
     trace,
 )
 from conceptset.consistency.page.remarks import Remark, Seen, make_remarks
@@ -36,6 +36,7 @@ from conceptset.present.palette import PALETTE
 
 MAX_PEOPLE = 6
 _TAG_LENGTH = 18
+_MANY = 2**31  # more than any code of a concept
 TAGGED = 400  # width of the drawing that names stand in, whatever the picture's
 _LETTER = 17  # of it; the style sheet writes at 30
 KINDS = {"quality": Kind.QUALITY, "naming": Kind.NAMING, "quantity": Kind.QUANTITY}
@@ -127,7 +128,7 @@ def draw_task(task: Task) -> Drawn:
     flats = [_flat(task, place) for place, _, _ in shown]
     photograph = _photograph(image)
     size = picture_size(image.size)
-    fine = fine_photograph(photograph, size)
+    ground = prepare_ground(photograph, size)
     maps = [_thinned(flat.segment_map()).clip(min=0) for flat in flats]
     traced = [trace(segments, size) for segments in maps]
     colours = [colour_of(slot) for _, _, slot in shown]
@@ -137,15 +138,15 @@ def draw_task(task: Task) -> Drawn:
         Panel(
             "everybody",
             f"{stem}-everybody.jpg",
-            jpeg(draw_everybody(fine, list(zip(traced, colours, strict=True)))),
+            jpeg(draw_everybody(ground, list(zip(traced, colours, strict=True)))),
             size,
         ),
-        Panel("kinds", f"{stem}-dispute.jpg", jpeg(draw_kinds(fine, shares)), size),
+        Panel("kinds", f"{stem}-dispute.jpg", jpeg(draw_kinds(ground, shares)), size),
     ]
     for turn, ((_, name, slot), flat, segments) in enumerate(
         zip(shown, flats, maps, strict=True), start=1
     ):
-        data = jpeg(draw_person(fine, traced[turn - 1], colours[turn - 1]))
+        data = jpeg(draw_person(ground, traced[turn - 1], colours[turn - 1]))
         panels.append(
             Panel(
                 "person",
@@ -211,16 +212,15 @@ def _classify(
             shares[kind] += where / np.float32(len(pairs))
             if kind == "quality":
                 continue
-            met = np.stack((labels[i][where], labels[j][where]), axis=1)
-            couples, pixels = np.unique(met, axis=0, return_counts=True)
+            met, pixels = np.unique(labels[i][where] * _MANY + labels[j][where], return_counts=True)
             seen += [
                 Seen(
                     kind,
                     (names[i], names[j]),
-                    (concepts.get(first, ""), concepts.get(second, "")),
+                    (concepts.get(code // _MANY, ""), concepts.get(code % _MANY, "")),
                     count / where.size,
                 )
-                for (first, second), count in zip(couples.tolist(), pixels.tolist(), strict=True)
+                for code, count in zip(met.tolist(), pixels.tolist(), strict=True)
             ]
     return shares, seen
 

@@ -71,7 +71,7 @@ def introduce(report: ConsistencyReport) -> str:
         span = _number(shared[0])
         if shared[-1] != shared[0]:
             span += f" to {_number(shared[-1])}"
-        text += f" Two of them share {span}."
+        text += f" Any two of them share {span} images."
     return text
 
 
@@ -94,21 +94,26 @@ def silence(report: ConsistencyReport) -> str:
 
 
 def view_verdicts(
-    verdicts: Sequence[Verdict], drawn: Mapping[str, tuple[str, Sequence[Drawn]]]
+    report: ConsistencyReport, drawn: Mapping[str, tuple[str, Sequence[Drawn]]]
 ) -> list[VerdictView]:
     """The first verdicts, each with links to its pictures.
 
     Args:
-        verdicts: Strongest first.
+        report: Its verdicts come strongest first.
         drawn: By category, the anchor of the layer and its drawn images.
     """
+    models = {entry.annotator for entry in report.annotators if entry.kind == "model"}
     return [
-        VerdictView(verdict, _advise(verdict), _range(verdict), tuple(_links(verdict, drawn)))
-        for verdict in verdicts[:SHOWN_VERDICTS]
+        VerdictView(
+            verdict, _advise(verdict, models), _range(verdict), tuple(_links(verdict, drawn))
+        )
+        for verdict in report.verdicts[:SHOWN_VERDICTS]
     ]
 
 
-def _advise(verdict: Verdict) -> str:
+def _advise(verdict: Verdict, models: set[str]) -> str:
+    if verdict.about in models:
+        return "A model: look at these images before its masks are used, or trained on."
     whom = f" with {shown_name(verdict.about, 40)}" if verdict.about else ""
     if verdict.topic == "quantity":
         whom = whom.replace(" with", "", 1)
@@ -118,7 +123,9 @@ def _advise(verdict: Verdict) -> str:
 def _range(verdict: Verdict) -> str:
     if verdict.low is None or verdict.high is None:
         return ""
-    return f"{shown_percent(abs(verdict.low))} to {shown_percent(abs(verdict.high))}"
+    ends = sorted((abs(verdict.low), abs(verdict.high)))
+    low, high = (shown_percent(end) for end in ends)
+    return f"95\u00a0% interval {low} to {high}." if low != high else ""
 
 
 def _links(verdict: Verdict, drawn: Mapping[str, tuple[str, Sequence[Drawn]]]) -> list[Link]:

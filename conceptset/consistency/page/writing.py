@@ -177,7 +177,7 @@ def render_report(report: ConsistencyReport, layers: Sequence[LayerView]) -> byt
         scripts=[read_asset(_PACKAGE, "consistency.js")],
         report=report,
         layers=layers,
-        verdicts=view_verdicts(report.verdicts, drawn),
+        verdicts=view_verdicts(report, drawn),
         intro=introduce(report),
         silence=silence(report),
         TOPICS=TOPICS,

@@ -8,6 +8,7 @@ import numpy as np
 
 from conceptset.consistency.alphas import Alphas
 from conceptset.consistency.checks import check_counts, check_splits
+from conceptset.consistency.clusters import PairAgreements
 from conceptset.consistency.concepts import ConceptMeans, concept_entries, concepts_used
 from conceptset.consistency.counts import Counts
 from conceptset.consistency.document import (
@@ -26,6 +27,7 @@ from conceptset.consistency.images import MAX_ALONE, image_entries, images_alone
 from conceptset.consistency.intervals import RESAMPLES, SEED
 from conceptset.consistency.layers import ImageMeans, PairMeans, layer_entry
 from conceptset.consistency.material import Material
+from conceptset.consistency.objects import objects_alpha
 from conceptset.consistency.pairs import confusions_of, empty_entry, estimate_pair, pair_entry
 from conceptset.consistency.people import (
     Beside,
@@ -39,7 +41,7 @@ from conceptset.consistency.roster import PairKind, Roster
 
 @dataclass(slots=True)
 class Entries:
-    """What a report lists; clusters, verdicts and consensus are filled in by others.
+    """What a report lists; verdicts and consensus are filled in by others.
 
     Attributes:
         images: All images that two persons or more worked on, most disagreement first.
@@ -134,6 +136,7 @@ class _Layer:
         self._others = counts.others[counts.others["category"] == category]
         rows = counts.coincidences
         self._coincidences = rows[rows["category"] == category]
+        self._objects = counts.objects[counts.objects["category"] == category]
 
     def fill(self, entries: Entries) -> None:
         """Add everything of this category."""
@@ -141,9 +144,10 @@ class _Layer:
         size = (resamples.rows, resamples.images)
         concepts = ConceptMeans(concepts_used(self._cells), resamples.rows)
         means = PairMeans(*size)
+        together = PairAgreements(self._roster.persons, resamples.rows)
         beside = {annotator: Beside(*size) for annotator in self._roster.first}
         for a, b, kind in self._roster.pairs():
-            self._fill_pair(entries, a, b, kind, (concepts, means, beside))
+            self._fill_pair(entries, a, b, kind, (concepts, means, together, beside))
         entries.concepts += concept_entries(
             self._name,
             self._cells,
@@ -152,6 +156,8 @@ class _Layer:
             lambda code: self._material.concepts[code - 1],
         )
         self._fill_people(entries, means, beside)
+        names = [self._roster.name(annotator) for annotator in self._roster.persons]
+        entries.clusters += together.clusters(self._name, names)
 
     def _fill_pair(
         self,
@@ -159,9 +165,9 @@ class _Layer:
         a: int,
         b: int,
         kind: PairKind,
-        means: tuple[ConceptMeans, PairMeans, dict[int, Beside]],
+        means: tuple[ConceptMeans, PairMeans, PairAgreements, dict[int, Beside]],
     ) -> None:
-        concepts, of_pairs, beside = means
+        concepts, of_pairs, together, beside = means
         counts = self._grouped.pair(self._place, a, b)
         names = (self._roster.name(a), self._roster.name(b))
         estimates: dict[str, Estimate] = {}
@@ -180,6 +186,7 @@ class _Layer:
             )
             if kind == "people":
                 of_pairs.add(a, b, estimates)
+                together.add(a, b, estimates["any.mean.agreement"])
         (entries.intra if kind == "sessions" else entries.pairs).append(entry)
         if kind == "sessions":
             return
@@ -196,6 +203,7 @@ class _Layer:
         alphas = Alphas(self._coincidences, drawn, resamples)
         images = ImageMeans(drawn, self._compared, resamples.images)
         layer = means.estimates() | alphas.everybody() | images.estimates(resamples)
+        layer["objects_alpha"] = objects_alpha(self._objects, resamples)
         entries.estimates.keep(self._name, "", layer)
         entries.layers.append(
             layer_entry(self._name, layer, persons, pairs=means, images=images, alphas=alphas)

@@ -133,7 +133,7 @@ def layer_entry(
     images: ImageMeans,
     alphas: Alphas,
 ) -> LayerEntry:
-    """The entry of a category; `objects_alpha` is added by who counts objects.
+    """The entry of a category.
 
     Args:
         category: Its name.

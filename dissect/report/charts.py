@@ -67,11 +67,16 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """The small bar beside an IoU: how far it reaches, and how far masks of these sizes could."""
+    """The small bar beside an IoU: how far it reaches, and how far masks of these sizes could.
+
+    `low` and `high` are the ends of its interval; None where there is none.
+    """
 
     width: float
     ceiling: float
     tick: float
+    low: float | None = None
+    high: float | None = None
 
 
 def category_chart(detectors: DetectorCounts, slots: Mapping[str, int]) -> Chart:
@@ -134,7 +139,28 @@ def spark(score: Score, *, largest: float, threshold: float) -> Spark:
         width=_length(score.iou, largest, _SPARK),
         ceiling=_length(min(score.size_ceiling, largest), largest, _SPARK),
         tick=_length(threshold, largest, _SPARK),
+        low=None if score.low is None else _length(score.low, largest, _SPARK),
+        high=None if score.high is None else _length(min(score.high, largest), largest, _SPARK),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A figure on a line: where it is, and from where to where its interval reaches."""
+
+    at: float
+    low: float
+    high: float
+
+
+def span(
+    value: float, low: float | None, high: float | None, *, largest: float, length: int
+) -> Span:
+    """A figure and its interval on a line of a length; without an interval both ends are there."""
+    at = _length(value, largest, length)
+    if low is None or high is None:
+        return Span(at, at, at)
+    return Span(at, _length(low, largest, length), _length(min(high, largest), largest, length))
 
 
 def _length(value: float, most: float, length: int) -> float:

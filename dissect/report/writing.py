@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from jinja2 import Environment
 
 from conceptset.io.atomic import new_directory
 from conceptset.present.page import page_environment, read_asset, render_page
 from conceptset.present.palette import category_slots
+from dissect.annotators.document import AnnotatorReport, ComparedAnnotator
+from dissect.annotators.reading import read_report
 from dissect.report.charts import Chart, Spark, category_chart, concept_chart, spark
 from dissect.report.facts import Fact, list_facts
+from dissect.report.people import AXIS, LayerPeople, UnitFigures, read_people, title_of
+from dissect.report.person import concepts_drawn, person_layers
 from dissect.report.reading import Unit, count_concepts, read_units
 from dissect.report.strips import Strip, write_strips
 from dissect.state import LayerRecord, Run, RunLayout, open_run
@@ -26,9 +33,10 @@ class UnitView:
     unit: Unit
     strip: Strip | None
     spark: Spark | None
+    figures: UnitFigures | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerView:
     """A layer as the page shows it.
 
@@ -38,6 +46,7 @@ class LayerView:
         categories: Detectors by category.
         concepts: Detectors by concept.
         distinct: How many concepts the detectors have.
+        people: The layer by its annotators; None where the run has none.
     """
 
     record: LayerRecord
@@ -45,6 +54,17 @@ class LayerView:
     categories: Chart
     concepts: Chart
     distinct: int
+    people: LayerPeople | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any IoU has an interval."""
+        return any(view.unit.probability is not None for view in self.units)
+
+    @cached_property
+    def by_number(self) -> dict[int, UnitView]:
+        """The units by number."""
+        return {view.unit.number: view for view in self.units}
 
     @property
     def best(self) -> list[UnitView]:
@@ -92,6 +112,7 @@ def write_report(
             progress(done, total)
 
     slots = category_slots(run.counts.categories)
+    report = read_report(layout)
     with new_directory(layout.report.parent, overwrite=True) as folder:
         layers = [
             _view_layer(
@@ -100,10 +121,16 @@ def write_report(
                 read_units(layout, record),
                 write_strips(layout, record, folder, jobs=jobs, advance=advance),
                 slots,
+                read_people(layout, record, report),
             )
             for record in run.layers
         ]
-        (folder / layout.report.name).write_bytes(render_run(run, layers, slots))
+        (folder / layout.report.name).write_bytes(render_run(run, layers, slots, report))
+        if report is not None:
+            for annotator in report.annotators:
+                page = folder / person_file(annotator)
+                page.parent.mkdir(exist_ok=True)
+                page.write_bytes(render_person(run, layers, slots, report, annotator))
     return layout.report
 
 
@@ -113,14 +140,17 @@ def _view_layer(
     units: Sequence[Unit],
     strips: dict[int, Strip],
     slots: dict[str, int],
+    people: LayerPeople | None,
 ) -> LayerView:
     threshold = run.config.iou_threshold
-    largest = max([2 * threshold, 0.1, *(unit.best.iou for unit in units if unit.best)])
+    reach = [max(unit.best.iou, unit.best.high or 0.0) for unit in units if unit.best]
+    largest = max([2 * threshold, 0.1, *reach])
     views = tuple(
         UnitView(
             unit,
             strips.get(unit.number),
             spark(unit.best, largest=largest, threshold=threshold) if unit.best else None,
+            people.units.get(unit.number) if people is not None else None,
         )
         for unit in units
     )
@@ -131,14 +161,32 @@ def _view_layer(
         category_chart(record.detectors, slots),
         concept_chart(concepts, slots),
         len(concepts),
+        people,
     )
 
 
-def render_run(run: Run, layers: Sequence[LayerView], slots: dict[str, int]) -> bytes:
+def _environment() -> Environment:
+    environment = page_environment(_PACKAGE)
+    environment.filters["title_of"] = title_of
+    environment.globals |= {"axis": AXIS, "page_of": person_file}
+    return environment
+
+
+def person_file(annotator: ComparedAnnotator) -> str:
+    """An annotator's page, relative to the report's folder; directories are safe slugs."""
+    return f"annotators/{annotator.directory}.html"
+
+
+def render_run(
+    run: Run,
+    layers: Sequence[LayerView],
+    slots: dict[str, int],
+    report: AnnotatorReport | None = None,
+) -> bytes:
     """The bytes of index.html."""
     facts: list[Fact] = list_facts(run)
     return render_page(
-        page_environment(_PACKAGE),
+        _environment(),
         "report.html",
         title=f"{run.name}: network dissection",
         styles=[read_asset(_PACKAGE, "report.css"), _strip_css(layers)],
@@ -147,6 +195,29 @@ def render_run(run: Run, layers: Sequence[LayerView], slots: dict[str, int]) -> 
         facts=facts,
         layers=layers,
         slots=slots,
+        report=report,
+    )
+
+
+def render_person(
+    run: Run,
+    layers: Sequence[LayerView],
+    slots: dict[str, int],
+    report: AnnotatorReport,
+    annotator: ComparedAnnotator,
+) -> bytes:
+    """The bytes of an annotator's page: the network by this person's labels and the others'."""
+    return render_page(
+        _environment(),
+        "person.html",
+        title=f"{title_of(annotator)}: {run.name}",
+        styles=[read_asset(_PACKAGE, "report.css"), _strip_css(layers)],
+        run=run,
+        layers=person_layers(layers, annotator),
+        slots=slots,
+        report=report,
+        annotator=annotator,
+        drawn=concepts_drawn(report, annotator),
     )
 
 

@@ -37,10 +37,11 @@
   };
   const filter = (section) => {
     const form = section.querySelector("form");
-    const { concept, category, detectors, runners, images } = form.elements;
+    const { concept, category, detectors, runners, dependent, images } = form.elements;
     const matches = matcher(concept.value);
     const wanted = (row) => {
       if (detectors.checked && !row.classList.contains("detector")) return false;
+      if (dependent?.checked && row.dataset.dependent === undefined) return false;
       if (category.value && row.cells[2].textContent !== category.value) return false;
       if (!concept.value.trim()) return true;
       const names = [...row.querySelectorAll(runners.checked ? "bdi" : ".concept bdi")];
@@ -95,6 +96,8 @@
       if (tab.hash === `#${current.id}`) tab.setAttribute("aria-current", "true");
       else tab.removeAttribute("aria-current");
     }
+    const fold = target?.closest("details");
+    if (fold) fold.open = true;
     if (target?.matches("tbody tr")) toggle(target, true);
     if (target && target !== current) target.scrollIntoView();
     else if (target && tabs.length) tabs[0].parentElement.scrollIntoView();

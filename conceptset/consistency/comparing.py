@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from conceptset.consistency.boundaries import Boundaries
 from conceptset.consistency.counts import (
     CELLS,
     COMPARED,
@@ -19,14 +20,13 @@ from conceptset.consistency.counts import (
 )
 from conceptset.consistency.flattening import Flat
 from conceptset.consistency.matching import Comparison, Meeting, compare
-from conceptset.consistency.outlines import Apart, Outlines, measure_apart
 from conceptset.consistency.overlay import FloatArray, sum_by
 from conceptset.consistency.partition import partition_figures
 from conceptset.consistency.rows import Rows
 from conceptset.consistency.splitting import Kind, kinds_of_cells
 from conceptset.geometry import IntArray
 
-_NOT_MEASURED = Apart(-1, -1, math.nan)
+_NOT_MEASURED = (-1, -1, math.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +36,10 @@ class Layer:
     Attributes:
         flat: Flattened.
         names: (count + 1,) int64 its regions' names, as places among the names of the image.
-        outlines: Where boundaries are measured.
     """
 
     flat: Flat
     names: IntArray
-    outlines: Outlines | None = None
 
 
 class PairTables(NamedTuple):
@@ -70,29 +68,50 @@ class PairRows:
         self._renamed = Rows(RENAMED, keys=4)
 
     def tables(self) -> PairTables:
-        """What was added, in that order."""
+        """What was added, pairs in order."""
         return PairTables(
-            self._compared.table(),
-            self._cells.table(),
-            self._named.table(),
-            self._matches.table(),
-            self._renamed.table(),
+            _by_pair(self._compared.table()),
+            _by_pair(self._cells.table()),
+            _by_pair(self._named.table()),
+            _by_pair(self._matches.table()),
+            _by_pair(self._renamed.table()),
         )
 
-    def add(self, key: tuple[int, int, int, int], meeting: Meeting, a: Layer, b: Layer) -> None:
+    def add(
+        self,
+        key: tuple[int, int, int, int],
+        meeting: Meeting,
+        layers: tuple[Layer, Layer],
+        boundaries: Boundaries | None,
+    ) -> None:
         """Compare one pair.
 
         Args:
             key: Image, category, and the two annotators.
             meeting: Where the layers of the two meet.
-            a: Of the first annotator.
-            b: Of the second.
+            layers: Of the two.
+            boundaries: Where they are measured.
         """
         found = compare(meeting)
         kinds = kinds_of_cells(meeting, found)
         self._add_compared(key, meeting, found, kinds.astype(np.int64))
         self._add_names(key, meeting, found, kinds[0].astype(np.int64))
-        self._add_matches(key, meeting, found, (a, b))
+        cells = np.flatnonzero(found.matched[0])
+        regions = (meeting.a[cells], meeting.b[cells])
+        apart = np.tile(_NOT_MEASURED, (len(cells), 1))
+        if boundaries is not None:
+            apart = boundaries.measure(key[2:], regions)
+        self._matches.add(
+            key,
+            layers[0].flat.orders[regions[0]],
+            layers[1].flat.orders[regions[1]],
+            self._concepts[meeting.names_a[regions[0]]],
+            self._concepts[meeting.names_b[regions[1]]],
+            meeting.area_a[regions[0]],
+            meeting.area_b[regions[1]],
+            meeting.pixels[cells],
+            *apart.T,
+        )
 
     def _add_compared(
         self, key: tuple[int, ...], m: Meeting, found: Comparison, kinds: IntArray
@@ -148,25 +167,6 @@ class PairRows:
         used = np.flatnonzero(drawn_a + drawn_b)
         self._named.add(key, concepts[used], drawn_a[used], drawn_b[used])
 
-    def _add_matches(
-        self, key: tuple[int, ...], m: Meeting, found: Comparison, layers: tuple[Layer, Layer]
-    ) -> None:
-        cells = np.flatnonzero(found.matched[0])
-        a, b = m.a[cells], m.b[cells]
-        apart = [_measure(layers, pair) for pair in zip(a.tolist(), b.tolist(), strict=True)]
-        measured = np.array(apart, dtype=np.float64).reshape(-1, 3)
-        self._matches.add(
-            key,
-            layers[0].flat.orders[a],
-            layers[1].flat.orders[b],
-            self._concepts[m.names_a[a]],
-            self._concepts[m.names_b[b]],
-            m.area_a[a],
-            m.area_b[b],
-            m.pixels[cells],
-            *measured.T,
-        )
-
 
 def _by_kind(kinds: IntArray, pixels: FloatArray) -> FloatArray:
     """Pixels of each kind at each threshold, (thresholds, kinds)."""
@@ -176,8 +176,5 @@ def _by_kind(kinds: IntArray, pixels: FloatArray) -> FloatArray:
     return sum_by(codes.ravel(), weights, size).reshape(len(THRESHOLDS), len(Kind))
 
 
-def _measure(layers: tuple[Layer, Layer], regions: tuple[int, int]) -> Apart:
-    one, other = layers[0].outlines, layers[1].outlines
-    if one is None or other is None:
-        return _NOT_MEASURED
-    return measure_apart(one, other, regions)
+def _by_pair(table: Table) -> Table:
+    return table[np.lexsort((table["b"], table["a"]))]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from conceptset.consistency.boundaries import Boundaries
 from conceptset.consistency.coincidences import NO_VALUE, Together
 from conceptset.consistency.comparing import Layer, PairRows
 from conceptset.consistency.counts import (
@@ -21,10 +21,9 @@ from conceptset.consistency.counts import (
     concatenate,
 )
 from conceptset.consistency.flattening import Flat, flatten
-from conceptset.consistency.matching import Meeting, meet
+from conceptset.consistency.matching import meet
 from conceptset.consistency.material import AnnotatedImage, Annotator, Material
 from conceptset.consistency.objects import count_objects
-from conceptset.consistency.outlines import Outlines
 from conceptset.consistency.overlay import overlay, overlay_parts
 from conceptset.consistency.rows import Rows
 from conceptset.errors import SourceError
@@ -73,17 +72,15 @@ def _count_layer(image: AnnotatedImage, category: int, setting: CountSettings) -
     layers = _layers(image, category, setting)
     concepts = np.unique(np.concatenate([[0], *(flat.concepts for flat in layers.values())]))
     named = {
-        annotator: Layer(
-            flat,
-            np.searchsorted(concepts, flat.concepts),
-            Outlines(flat) if setting.boundary else None,
-        )
+        annotator: Layer(flat, np.searchsorted(concepts, flat.concepts))
         for annotator, flat in layers.items()
     }
     key = (image.image, category)
     pairs = PairRows(concepts)
-    for (a, b), meeting in _meetings(named):
-        pairs.add((*key, a, b), meeting, named[a], named[b])
+    for firsts, seconds in _blocks(list(named)):
+        members = {annotator: named[annotator] for annotator in sorted({*firsts, *seconds})}
+        chosen = [(*key, a, b) for a in firsts for b in seconds if a < b]
+        _compare_block(pairs, chosen, members, boundary=setting.boundary)
     people = [a for a in named if setting.annotators[a].session == 1]
     people = [a for a in people if setting.annotators[a].kind == "person"]
     coincidences, others = _count_together(key, {a: named[a] for a in people}, concepts)
@@ -128,31 +125,35 @@ def _count_drawn(key: tuple[int, int], layers: Mapping[int, Flat]) -> Table:
     return rows.table()
 
 
-def _meetings(layers: Mapping[int, Layer]) -> Iterator[tuple[tuple[int, int], Meeting]]:
-    """Where each pair's regions meet, pairs in order.
+def _blocks(annotators: Sequence[int]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Groups of people that hold both of every pair.
 
     A few people are laid over one another all at once; of many, the combinations would be as many
-    as the pixels.
+    as the pixels, and their outlines fill the memory.
     """
-    annotators = list(layers)
     width = len(annotators) if len(annotators) <= _TOGETHER else _BLOCK
     blocks = [annotators[n : n + width] for n in range(0, len(annotators), max(1, width))]
-    for place, firsts in enumerate(blocks):
-        rows = [_block_meetings(layers, firsts, seconds) for seconds in blocks[place:]]
-        yield from sorted(itertools.chain.from_iterable(rows), key=operator.itemgetter(0))
+    return itertools.combinations_with_replacement(blocks, 2)
 
 
-def _block_meetings(
-    layers: Mapping[int, Layer], firsts: Sequence[int], seconds: Sequence[int]
-) -> Iterator[tuple[tuple[int, int], Meeting]]:
-    members = sorted({*firsts, *seconds})
-    pairs = [(a, b) for a in firsts for b in seconds if a < b]
+def _compare_block(
+    rows: PairRows,
+    pairs: Sequence[tuple[int, int, int, int]],
+    layers: Mapping[int, Layer],
+    *,
+    boundary: bool,
+) -> None:
+    """Add the rows of pairs (image, category, a, b) of a few people."""
     if not pairs:
         return
-    over = overlay([layers[annotator].flat for annotator in members])
-    for a, b in pairs:
-        places = (members.index(a), members.index(b))
-        yield (a, b), meet(over, places, layers[a].names, layers[b].names)
+    flats = {annotator: layer.flat for annotator, layer in layers.items()}
+    places = {annotator: place for place, annotator in enumerate(layers)}
+    over = overlay(list(flats.values()))
+    boundaries = Boundaries(flats) if boundary else None
+    for pair in pairs:
+        a, b = layers[pair[2]], layers[pair[3]]
+        meeting = meet(over, (places[pair[2]], places[pair[3]]), a.names, b.names)
+        rows.add(pair, meeting, (a, b), boundaries)
 
 
 def _count_together(

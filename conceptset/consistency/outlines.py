@@ -1,192 +1,149 @@
-"""How far apart the outlines of two segments lie: their inner bands, and their distance."""
+"""How far apart the outlines of segments lie.
+
+All segments of a layer are treated at once, and so are all matches of a pair of annotators.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from conceptset.consistency.flattening import Flat
-from conceptset.consistency.overlay import FloatArray
-from conceptset.geometry import BoolArray, IntArray
+from conceptset.consistency.overlay import FloatArray, sum_by
+from conceptset.geometry import IntArray
 
-BAND = 0.02  # of the diagonal of the image
+_REACH = 8  # pixels within which the other outline is looked for pixel by pixel
+_AT_ONCE = 50_000  # outline pixels that search at a time
 _TABLE = 300_000  # up to so many distances a whole table is quicker than a tree
 
 
-def band_width(size: tuple[int, int]) -> int:
-    """Pixels of the inner band in an image of (height, width); Cheng et al. 2021, section 5.
-
-    >>> band_width((512, 512))
-    14
-    """
-    return max(1, round(BAND * float(np.hypot(*size))))
-
-
-def inner_band(mask: BoolArray, width: int) -> BoolArray:
-    """The pixels of a mask that `width` erosions by a 3 x 3 square would take away.
-
-    What is beyond the mask's own rim counts as outside. Eroding so often by a small square is
-    eroding once by a large one, which is done by rows, then columns, in steps that double.
-
-    >>> inner_band(np.ones((3, 4), dtype=bool), 1).astype(int).tolist()
-    [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
-    """
-    kept = np.pad(mask, width)
-    done = 1
-    while done < 2 * width + 1:
-        step = min(done, 2 * width + 1 - done)
-        kept = kept[:-step] & kept[step:]
-        done += step
-    done = 1
-    while done < 2 * width + 1:
-        step = min(done, 2 * width + 1 - done)
-        kept = kept[:, :-step] & kept[:, step:]
-        done += step
-    band: BoolArray = mask & ~kept
-    return band
-
-
-def outline_pixels(mask: BoolArray) -> IntArray:
-    """(row, column) of the pixels with one of their four neighbours outside, (n, 2) int64.
-
-    >>> len(outline_pixels(np.ones((3, 3), dtype=bool)))
-    8
-    """
-    kept = mask.copy()
-    kept[1:] &= mask[:-1]
-    kept[:-1] &= mask[1:]
-    kept[:, 1:] &= mask[:, :-1]
-    kept[:, :-1] &= mask[:, 1:]
-    kept[[0, -1]] = False
-    kept[:, [0, -1]] = False
-    return np.argwhere(mask & ~kept)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outline:
-    """One visible segment's.
-
-    Attributes:
-        corner: (row, column) of the first pixel of its box.
-        band: (h, w) bool inside the box.
-        points: (n, 2) int64 row and column in the image.
-    """
-
-    corner: tuple[int, int]
-    band: BoolArray
-    points: IntArray
-
-
-class Apart(NamedTuple):
-    """How two outlines differ."""
-
-    band_shared: int
-    band_union: int
-    distance: float  # pixels; NaN where one has no valid pixel
+def region_lines(flat: Flat) -> IntArray:
+    """The region of every pixel, (width, height) in the smallest type; ignored: `count` + 1."""
+    kind = np.int16 if flat.count < 2**15 - 2 else np.int32
+    line = np.repeat(flat.regions.astype(kind), np.diff(flat.ends, prepend=0))
+    return line.reshape(flat.size[1], flat.size[0])
 
 
 class Outlines:
-    """The outlines of one annotator's layer, each found when it is first asked for."""
+    """The outlines of all segments of one layer: pixels with one of their four neighbours outside.
+
+    Maps have a margin, so that whoever searches around a pixel stays inside, and lie column after
+    column.
+    """
 
     def __init__(self, flat: Flat) -> None:
-        self._map = flat.segment_map()
-        self._boxes = region_boxes(flat)
-        self._width = band_width(flat.size)
-        self._found: dict[int, Outline] = {}
-        self.valid: BoolArray | None = None
-        if (flat.regions > flat.count).any():
-            self.valid = self._map >= 0
+        lines = np.pad(region_lines(flat), _REACH)
+        inner = np.ones(lines.shape, dtype=bool)
+        for axis in (0, 1):
+            same = np.diff(lines, axis=axis) == 0
+            before = (slice(1, None), slice(None))[:: 1 - 2 * axis]
+            after = (slice(None, -1), slice(None))[:: 1 - 2 * axis]
+            inner[before] &= same
+            inner[after] &= same
+        ignored = lines == flat.count + 1
+        lines[inner | ignored] = 0
+        self.across = lines.shape[1]
+        self.numbers = lines.ravel()
+        self.ignored = ignored.ravel() if ignored.any() else None
+        places = np.flatnonzero(self.numbers)
+        order = np.argsort(self.numbers[places], kind="stable")
+        self._places = places[order]
+        self._stops = np.searchsorted(self.numbers[self._places], np.arange(flat.count + 2))
 
-    def outline(self, region: int) -> Outline:
-        """Of one region, from 1 on."""
-        if region not in self._found:
-            top, left, bottom, right = self._boxes[region].tolist()
-            mask = self._map[top:bottom, left:right] == region
-            points = outline_pixels(mask) + np.array([top, left])
-            self._found[region] = Outline((top, left), inner_band(mask, self._width), points)
-        return self._found[region]
+    def valid_numbers(self, other: Outlines) -> IntArray:
+        """The line of the map without what another annotator of the image ignores."""
+        return self.numbers if other.ignored is None else np.where(other.ignored, 0, self.numbers)
 
-
-def region_boxes(flat: Flat) -> IntArray:
-    """The boxes of all regions as top, left, bottom, right (the last two beyond), (n, 4) int64."""
-    height = flat.size[0]
-    first, last = np.append(0, flat.ends[:-1]), flat.ends - 1
-    left, right = first // height, last // height
-    is_one = left == right  # a piece over several columns reaches from top to bottom
-    top = np.where(is_one, first % height, 0)
-    bottom = np.where(is_one, last % height, height - 1)
-    boxes = np.zeros((flat.count + 2, 4), dtype=np.int64)
-    boxes[:, :2] = max(flat.size)
-    np.minimum.at(boxes[:, 0], flat.regions, top)
-    np.minimum.at(boxes[:, 1], flat.regions, left)
-    np.maximum.at(boxes[:, 2], flat.regions, bottom + 1)
-    np.maximum.at(boxes[:, 3], flat.regions, right + 1)
-    return boxes
+    def places(self, region: int) -> IntArray:
+        """Where in the line of its map the outline of a region runs, (n,) int64."""
+        chosen: IntArray = self._places[self._stops[region] : self._stops[region + 1]]
+        return chosen
 
 
-def measure_apart(a: Outlines, b: Outlines, regions: tuple[int, int]) -> Apart:
-    """How the outlines of two segments that overlap differ, over the pixels neither ignores.
+def surface_distances(a: Outlines, b: Outlines, regions: tuple[IntArray, IntArray]) -> FloatArray:
+    """Mean distance of the pixels of two outlines, each to the nearest of the other, both ways.
+
+    The sum over the pixels of both outlines over their number; what either annotator ignores is
+    left out.
 
     Args:
         a: Outlines of the first annotator.
-        b: Of the second.
-        regions: The segment of each.
-    """
-    one, other = a.outline(regions[0]), b.outline(regions[1])
-    ignoring = [outlines.valid for outlines in (a, b) if outlines.valid is not None]
-    for valid in ignoring:
-        one, other = _restricted(one, valid), _restricted(other, valid)
-    shared = _overlap(one, other)
-    union = int(np.count_nonzero(one.band)) + int(np.count_nonzero(other.band)) - shared
-    return Apart(shared, union, surface_distance(one.points, other.points))
-
-
-def _restricted(outline: Outline, valid: BoolArray) -> Outline:
-    (top, left), (height, width) = outline.corner, outline.band.shape
-    band = outline.band & valid[top : top + height, left : left + width]
-    points = outline.points[valid[outline.points[:, 0], outline.points[:, 1]]]
-    return Outline(outline.corner, band, points)
-
-
-def _overlap(one: Outline, other: Outline) -> int:
-    """Pixels in both bands."""
-    cut = []
-    for mine, theirs in ((one, other), (other, one)):
-        low = [max(0, t - m) for m, t in zip(mine.corner, theirs.corner, strict=True)]
-        high = [
-            max(0, t + n - m)
-            for m, t, n in zip(mine.corner, theirs.corner, theirs.band.shape, strict=True)
-        ]
-        cut.append(mine.band[low[0] : high[0], low[1] : high[1]])
-    return int(np.count_nonzero(cut[0] & cut[1]))
-
-
-def surface_distance(p: IntArray, q: IntArray) -> float:
-    """Mean distance of the pixels of two outlines, each to the nearest of the other, both ways.
-
-    Args:
-        p: (n, 2) int64.
-        q: (m, 2) int64.
+        b: Of the second, in an image of the same size.
+        regions: (n,) region of the first, and (n,) region of the second.
 
     Returns:
-        The sum of all n + m distances over n + m; NaN if one of them is empty.
-
-    >>> surface_distance(np.array([[0, 0]]), np.array([[3, 4], [0, 0]]))
-    1.6666666666666667
+        (n,) float64 in pixels; NaN where one has no valid outline.
     """
-    if len(p) == 0 or len(q) == 0:
-        return float("nan")
-    to_q, to_p = _nearest(p, q)
-    return float(to_q.sum() + to_p.sum()) / (len(p) + len(q))
+    n = len(regions[0])
+    total, pixels = np.zeros(n), np.zeros(n)
+    for one, other, mine, theirs in ((a, b, *regions), (b, a, *regions[::-1])):
+        match, places = _outlines_of(one, other, mine)
+        target = other.valid_numbers(one)
+        distances = _search(places, theirs[match], target, one.across)
+        far = np.flatnonzero(np.isnan(distances))
+        for number in np.unique(match[far]).tolist():
+            chosen = far[match[far] == number]
+            goal = other.places(int(theirs[number]))
+            goal = goal[target[goal] > 0]
+            distances[chosen] = _nearest(places[chosen], goal, one.across)
+        total += sum_by(match, distances, n)
+        pixels += sum_by(match, np.ones(len(match)), n)
+    mean: FloatArray = total / np.maximum(pixels, 1)  # a missing outline makes the total NaN
+    return mean
 
 
-def _nearest(p: IntArray, q: IntArray) -> tuple[FloatArray, FloatArray]:
+def _outlines_of(one: Outlines, other: Outlines, regions: IntArray) -> tuple[IntArray, IntArray]:
+    """The outline pixels of some regions: which of the regions, and where."""
+    runs = [one.places(region) for region in regions.tolist()]
+    match = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
+    places = np.concatenate([np.zeros(0, dtype=np.int64), *runs])
+    if other.ignored is None:
+        return match, places
+    valid = ~other.ignored[places]
+    return match[valid], places[valid]
+
+
+def _rings() -> list[tuple[IntArray, IntArray, FloatArray]]:
+    """Steps to the pixels around, by whole pixels of distance, the nearest first in each ring."""
+    reach = np.arange(-_REACH, _REACH + 1)
+    down, right = (grid.ravel() for grid in np.meshgrid(reach, reach))
+    distance = np.hypot(down, right)
+    order = np.argsort(distance, kind="stable")
+    order = order[distance[order] <= _REACH]
+    ring = np.ceil(distance[order])
+    parts = np.split(order, np.flatnonzero(np.diff(ring)) + 1)
+    return [(right[part], down[part], distance[part]) for part in parts]
+
+
+def _search(places: IntArray, wanted: IntArray, target: IntArray, across: int) -> FloatArray:
+    """The distance of each place to the nearest pixel of a map with its wanted number.
+
+    Returns:
+        (n,) float64; NaN where there is none within reach.
+    """
+    found = np.full(len(places), np.nan)
+    steps = [(right * across + down, distance) for right, down, distance in _rings()]
+    for begin in range(0, len(places), _AT_ONCE):
+        rest = np.arange(begin, min(begin + _AT_ONCE, len(places)))
+        for step, distance in steps:
+            hit = target[places[rest, None] + step] == wanted[rest, None]
+            first = hit.argmax(axis=1)
+            has = hit[np.arange(len(rest)), first]
+            found[rest[has]] = distance[first[has]]
+            rest = rest[~has]
+            if len(rest) == 0:
+                break
+    return found
+
+
+def _nearest(places: IntArray, goal: IntArray, across: int) -> FloatArray:
+    """The distance of each place to the nearest of some others; NaN if there are none."""
+    if len(goal) == 0:
+        return np.full(len(places), np.nan)
+    p, q = (np.stack(np.divmod(line, across), axis=1) for line in (places, goal))
     if len(p) * len(q) > _TABLE:
-        return np.asarray(KDTree(q).query(p)[0]), np.asarray(KDTree(p).query(q)[0])
-    rows = np.subtract.outer(p[:, 0], q[:, 0])
-    columns = np.subtract.outer(p[:, 1], q[:, 1])
-    squares = rows * rows + columns * columns
-    return np.sqrt(squares.min(axis=1)), np.sqrt(squares.min(axis=0))
+        return np.asarray(KDTree(q).query(p)[0])
+    columns = np.subtract.outer(p[:, 0], q[:, 0])
+    rows = np.subtract.outer(p[:, 1], q[:, 1])
+    nearest: FloatArray = np.sqrt((rows * rows + columns * columns).min(axis=1))
+    return nearest

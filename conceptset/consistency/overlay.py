@@ -60,7 +60,8 @@ def overlay_parts(flats: Sequence[Flat]) -> Iterator[Overlay]:
     """The same stretch by stretch of the line of pixels; a combination can come up in several."""
     height, width = flats[0].size
     entries = len(flats) * sum(len(flat.ends) for flat in flats)
-    bounds = np.linspace(0, height * width, 2 + entries // _AT_ONCE).astype(np.int64).tolist()
+    stretches = 1 + entries // _AT_ONCE
+    bounds = [height * width * n // stretches for n in range(stretches + 1)]
     for begin, end in itertools.pairwise(bounds):
         if begin < end:
             yield _overlay_stretch(flats, begin, end)

@@ -57,7 +57,7 @@ def _covering(iou: FloatArray, regions: IntArray, areas: FloatArray) -> float:
 
 
 def _rand(m: Meeting, n: float) -> float:
-    """As the released benchmark computes it, off from the count of pairs by 1/n at most."""
+    """The share of the pairs of pixels that both keep together, or both keep apart."""
     if n < 2:
         return math.nan
     squares = [float((areas * areas).sum()) for areas in (m.area_a, m.area_b, m.pixels)]

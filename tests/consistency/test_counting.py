@@ -86,7 +86,7 @@ def dense(image, annotator, category, overlap="area"):
 
 @pytest.mark.parametrize("overlap", ["area", "order"])
 @given(image=images())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_layers_are_flattened_as_they_are_painted(image, overlap):
     for annotator, category in itertools.product(image.drawn, (0, 1)):
         canvas, names, segments = dense(image, annotator, category, overlap)
@@ -132,7 +132,7 @@ def check_pair(row, image, a, b):
 
 
 @given(image=images())
-@settings(max_examples=120)
+@settings(max_examples=40)
 def test_pairs_against_single_pixels(image):
     counts = count_image(image, SETTING)
     rows = counts.compared
@@ -143,7 +143,7 @@ def test_pairs_against_single_pixels(image):
 
 
 @given(image=images(people=3))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_tables_of_names_and_matches_against_single_pixels(image):
     counts = count_image(image, SETTING)
     for category, (a, b) in itertools.product((0, 1), itertools.combinations(image.drawn, 2)):
@@ -188,6 +188,7 @@ def rows_of(table, category, a, b):
 
 
 @given(image=images())
+@settings(max_examples=25)
 def test_what_each_annotator_drew(image):
     counts = count_image(image, SETTING)
     expected = []
@@ -201,6 +202,7 @@ def test_what_each_annotator_drew(image):
 
 
 @given(image=images())
+@settings(max_examples=25)
 def test_the_kinds_add_up_to_what_is_not_agreed(image):
     rows = count_image(image, SETTING).compared
     for place in range(len(THRESHOLDS)):
@@ -209,6 +211,7 @@ def test_the_kinds_add_up_to_what_is_not_agreed(image):
 
 
 @given(image=images(people=2))
+@settings(max_examples=25)
 def test_pixels_of_the_picture_are_those_of_the_counts(image):
     layers = [flatten(s, image.size, "area") for s in one_layer(image)]
     if len(layers) < 2:
@@ -230,7 +233,7 @@ PARTITION = ("rand", "vi", "gce", "lce")
 
 
 @given(image=images(people=2))
-@settings(max_examples=200)
+@settings(max_examples=40)
 def test_exchanging_two_annotators_exchanges_the_figures(image):
     if len(image.drawn) < 2:
         return
@@ -252,6 +255,7 @@ def cells_of(counts):
 
 
 @given(image=images(people=1))
+@settings(max_examples=25)
 def test_an_annotator_agrees_with_itself(image):
     rows = count_image(
         annotated(image.size, {0: image.drawn[0], 1: image.drawn[0]}), SETTING
@@ -266,6 +270,7 @@ def test_an_annotator_agrees_with_itself(image):
 
 
 @given(image=images(people=3))
+@settings(max_examples=25)
 def test_what_concepts_are_called_does_not_matter(image):
     names = {1: 40, 2: 7, 3: 1, 4: 12}
     renamed = annotated(
@@ -289,6 +294,7 @@ def segment_with(old, **changes):
 
 
 @given(image=images(), shift=st.integers(1, 3))
+@settings(max_examples=25)
 def test_who_comes_first_does_not_matter(image, shift):
     people = len(image.drawn)
     place = {annotator: (annotator + shift) % people for annotator in image.drawn}
@@ -317,7 +323,7 @@ def rows_as(table):
 
 
 @given(image=images())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_coincidences_against_pairs_of_values_in_single_pixels(image):
     counts = count_image(image, SETTING)
     people = sorted(image.drawn)
@@ -349,7 +355,7 @@ def label_line(image, annotator, category):
 
 
 @given(image=images(people=5))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_each_person_against_the_majority_of_the_others(image):
     counts = count_image(image, SETTING)
     people, expected = sorted(image.drawn), []
@@ -419,6 +425,7 @@ def test_rows_have_the_types_of_the_record():
 
 
 @given(image=images())
+@settings(max_examples=25)
 def test_the_same_in_small_portions(image):
     whole = count_image(image, SETTING)
     with pytest.MonkeyPatch.context() as patch:

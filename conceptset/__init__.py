@@ -6,7 +6,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conceptset.api import build_set, merge_sets, open_set, repair_set, validate_set
+    from conceptset.api import (
+        build_set,
+        measure_consistency,
+        merge_sets,
+        open_set,
+        repair_set,
+        validate_set,
+    )
     from conceptset.errors import ConceptsetError
     from conceptset.findings import Finding
 
@@ -16,6 +23,7 @@ _HOME = {
     "ConceptsetError": "conceptset.errors",
     "Finding": "conceptset.findings",
     "build_set": "conceptset.api",
+    "measure_consistency": "conceptset.api",
     "merge_sets": "conceptset.api",
     "open_set": "conceptset.api",
     "repair_set": "conceptset.api",
@@ -27,6 +35,7 @@ __all__ = [
     "Finding",
     "__version__",
     "build_set",
+    "measure_consistency",
     "merge_sets",
     "open_set",
     "repair_set",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from conceptset.build import BuildOptions, BuildReport
 from conceptset.build import build_set as _build_set
+from conceptset.consistency.options import ConsistencyOptions
+from conceptset.consistency.running import Comparison, compare_annotators
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from conceptset.merge import MergeOptions, MergeReport
 from conceptset.merge import merge_sets as _merge_sets
@@ -62,6 +64,34 @@ def merge_sets(
         ConceptsetError: See `conceptset.errors`; nothing is left behind.
     """
     return _merge_sets([Path(root) for root in roots], Path(out), options or MergeOptions())
+
+
+def measure_consistency(
+    given: str | Path | Sequence[str | Path],
+    options: ConsistencyOptions | None = None,
+    *,
+    out: str | Path | None = None,
+) -> Comparison:
+    """How consistent annotators are, layer by layer: outlines, names, how much they annotate.
+
+    Args:
+        given: One concept set, or files, directories and archives of annotations.
+        options: See `conceptset.consistency.options.ConsistencyOptions`; for `jobs` as in
+            `build_set`.
+        out: A directory to write with page, tables, document and counts; nothing if None.
+
+    Returns:
+        The report, and what was found or left out on the way.
+
+    Raises:
+        ConceptsetError: See `conceptset.errors`; nothing is left behind.
+    """
+    paths = [given] if isinstance(given, (str, Path)) else given
+    return compare_annotators(
+        [Path(path) for path in paths],
+        options or ConsistencyOptions(),
+        out=None if out is None else Path(out),
+    )
 
 
 def open_set(root: str | Path, index: str = "index.csv") -> ConceptSet:

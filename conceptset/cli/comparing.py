@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         AnnotatorEntry,
         Figure,
         LayerEntry,
+        PairEntry,
     )
     from conceptset.consistency.running import Comparison
 
@@ -180,13 +181,16 @@ def _tell(comparison: Comparison, out: Path | None, *, findings: int) -> None:
         entries = [entry for entry in report.annotators if entry.category == layer.category]
         if report.shared_images and entries:
             _show_layer(layer, entries)
-    if any(layer.figures for layer in report.layers) and report.shared_images:
+    _show_sessions(report.intra)
+    if report.layers and (report.shared_images or report.intra):
         show(
-            "of the pixels that either labelled; mean over images and pairs; in brackets the "
-            "95 % interval\n"
+            "Of the pixels that either of two people labelled: where they agree [95 % interval], "
+            "and where\nthey differ over outlines, over names, over what one of them left out. "
+            "Mean over images, then pairs.\n"
         )
     for verdict in report.verdicts[:_VERDICTS]:
-        say(f"- {verdict.text}")
+        layer_of = f"{verdict.category}: " if len(report.layers) > 1 else ""
+        say(f"- {layer_of}{verdict.text}")
     if len(report.verdicts) > _VERDICTS:
         show(f"... and {len(report.verdicts) - _VERDICTS} more")
     for text in report.notes:
@@ -205,7 +209,8 @@ def _many(number: int, what: str) -> str:
 
 
 def _show_layer(layer: LayerEntry, entries: Sequence[AnnotatorEntry]) -> None:
-    """Everybody side by side, and all together."""
+    """Everybody who can be compared side by side, and all together."""
+    compared = [entry for entry in entries if entry.pixels.agreement.value is not None]
     rows: list[tuple[object, ...]] = [
         (
             printable(entry.annotator, 40) + (" (model)" if entry.kind == "model" else ""),
@@ -215,10 +220,10 @@ def _show_layer(layer: LayerEntry, entries: Sequence[AnnotatorEntry]) -> None:
             _share(entry.pixels.naming),
             _share(entry.pixels.quantity),
         )
-        for entry in entries[:_PEOPLE]
+        for entry in compared[:_PEOPLE]
     ]
-    if len(entries) > _PEOPLE:
-        rows.append((f"... and {len(entries) - _PEOPLE} more", "", "", "", "", ""))
+    if len(compared) > _PEOPLE:
+        rows.append((f"... and {len(compared) - _PEOPLE} more", "", "", "", "", ""))
     of_all = layer.figures
     if "agreement" in of_all:
         rows.append(
@@ -231,6 +236,28 @@ def _show_layer(layer: LayerEntry, entries: Sequence[AnnotatorEntry]) -> None:
         )
     headings = ("images", "agreement", "outlines", "names", "left out")
     show_table([(layer.category, "left"), *((text, "right") for text in headings)], rows)
+    few = len(entries) - len(compared)
+    if few:
+        show(f"{_many(few, 'annotator')} with too few images in common with anybody\n")
+
+
+def _show_sessions(pairs: Sequence[PairEntry]) -> None:
+    """Everybody who annotated images a second time, beside the first."""
+    rows: list[tuple[object, ...]] = [
+        (
+            f"{printable(pair.a, 40)}, {printable(pair.b, 40)}",
+            pair.category,
+            f"{pair.n_images:,}",
+            _with_interval(pair.pixels.any.mean.agreement),
+        )
+        for pair in pairs
+        if pair.n_images
+    ]
+    if len(rows) > _PEOPLE:
+        rows = [*rows[:_PEOPLE], (f"... and {len(rows) - _PEOPLE} more", "", "", "")]
+    if rows:
+        columns = [("the same person again", "left"), ("", "left")]
+        show_table([*columns, ("images", "right"), ("agreement", "right")], rows)
 
 
 def _share(figure: Figure) -> str:

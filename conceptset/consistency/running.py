@@ -188,7 +188,7 @@ def _report(opened: Opened, options: ConsistencyOptions, entries: Entries) -> Co
         consensus=entries.consensus,
         clusters=entries.clusters,
         verdicts=entries.verdicts,
-        notes=[*_silences(opened), *entries.notes],
+        notes=_silences(opened) or entries.notes,
     )
 
 

@@ -46,12 +46,14 @@ class Claim:
         effect: In units of the least effect worth talking about; at least 1 to be said.
         is_certain: Whether the interval excludes that there is nothing.
         p: How probable such a difference is if there is nothing.
+        weight: Of the effect when verdicts are put in order; below 1 for what is rare.
     """
 
     verdict: Verdict
     effect: float
     is_certain: bool
     p: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,9 @@ def screen(claims: Sequence[Claim]) -> list[Claim]:
     kept = [
         claim for claim in claims if claim.is_certain and claim.effect >= 1 and claim.p <= limit
     ]
-    return sorted(kept, key=lambda c: (-c.effect, c.p, c.verdict.category, c.verdict.text))
+    return sorted(
+        kept, key=lambda c: (-c.effect * c.weight, c.p, c.verdict.category, c.verdict.text)
+    )
 
 
 def _largest_p(values: Sequence[float]) -> float:
@@ -280,3 +284,15 @@ def sum_images(images: IntArray, values: FloatArray | IntArray) -> dict[int, flo
     places, inverse = np.unique(images, return_inverse=True)
     sums = np.bincount(inverse, values, len(places))
     return {int(place): float(total) for place, total in zip(places, sums, strict=True)}
+
+
+def beside_most(effects: Sequence[float]) -> float:
+    """What holds beside more than half of the others: the effect that so many reach at least.
+
+    Somebody far off moves the mean of everybody else, but not this.
+
+    >>> beside_most([0.25, 0.01]), beside_most([0.3, 0.2, 0.0])
+    (0.01, 0.2)
+    """
+    ranked = sorted(effects, reverse=True)
+    return ranked[len(ranked) // 2] if ranked else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,12 +52,15 @@ def naming_claims(evidence: Evidence, category: int) -> list[Claim]:
     meetings = _meetings(evidence, category)
     claims: list[Claim] = []
     taken: set[tuple[int, int]] = set()
+    told = np.zeros(len(meetings.who), dtype=bool)
     for who, said, heard in _candidates(meetings):
         claim = _of_one(evidence, category, meetings, (who, said, heard))
         if claim is not None:
             claims.append(claim)
             if claim.is_certain and claim.effect >= 1:
                 taken.add((min(said, heard), max(said, heard)))
+                told |= (meetings.who == who) & (meetings.said == said) & (meetings.heard == heard)
+    claims += _of_many_names(evidence, category, meetings, told)
     claims += [
         _of_all(evidence, category, meetings, names)
         for names in _common(meetings)
@@ -145,7 +149,42 @@ def _of_one(
     scores = sum_images(images, np.ones(len(images)))
     verdict = evidence.verdict(category, "naming", about, text, shown, scores)
     is_certain = apart.low is not None and apart.low > 0
-    return Claim(verdict, apart.value / LEAST_SHARE, is_certain, apart.p)
+    weight = math.sqrt(min(1.0, float((mine & hit).sum() / mine.sum()) / LEAST_SHARE))
+    return Claim(verdict, apart.value / LEAST_SHARE, is_certain, apart.p, weight)
+
+
+def _of_many_names(
+    evidence: Evidence, category: int, meetings: _Meetings, told: NDArray[np.bool_]
+) -> list[Claim]:
+    """Somebody who names much otherwise than the others, in more ways than one can list."""
+    claims: list[Claim] = []
+    concepts = evidence.material.concepts
+    differ = meetings.said != meetings.heard
+    for who in evidence.roster.first:
+        others = evidence.others(who)
+        mine = meetings.who == who
+        if len(others) < 2 or 2 * (mine & told).sum() > (mine & differ).sum():
+            continue
+        own = evidence.held(category, who, "name_agreement")
+        rest = evidence.mean_of(category, others, "name_agreement")
+        apart = assess(difference(rest, own))
+        if math.isnan(apart.value) or not (mine & differ).any():
+            continue
+        names = np.stack([meetings.said[mine & differ], meetings.heard[mine & differ]], axis=1)
+        pairs, counts = np.unique(names, axis=0, return_counts=True)
+        said, heard = pairs[np.argmax(counts)].tolist()
+        shown = assess(Estimate(1 - own.values, own.images, own.reason))
+        text = (
+            f"{named(evidence.name(who))} names {percent(shown.value)} of the matched segments "
+            f"otherwise than the others, in many ways (such as {named(concepts[said - 1])} for "
+            f"{named(concepts[heard - 1])})"
+        )
+        images = meetings.image[mine & differ]
+        scores = sum_images(images, np.ones(len(images)))
+        verdict = evidence.verdict(category, "naming", evidence.name(who), text, shown, scores)
+        is_certain = apart.low is not None and apart.low > 0
+        claims.append(Claim(verdict, apart.value / LEAST_SHARE, is_certain, apart.p))
+    return claims
 
 
 def _by_frequency(evidence: Evidence, others: IntArray) -> list[str]:

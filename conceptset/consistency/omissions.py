@@ -12,6 +12,7 @@ from conceptset.consistency.claims import (
     Claim,
     Evidence,
     assess,
+    beside_most,
     difference,
     named,
     percent,
@@ -48,17 +49,15 @@ def _claim(evidence: Evidence, category: int, annotator: int, figure: str) -> li
     more = assess(difference(own, rest))
     if math.isnan(more.value):
         return []
-    is_certain = (
-        more.low is not None
-        and more.low > 0
-        and _holds_beside_most(evidence, category, annotator, figure)
-    )
-    scores, mostly = _what(evidence, category, annotator, figure) if is_certain else ({}, "")
+    effect = 0.0
+    if more.low is not None and more.low > 0:
+        effect = _beside_most(evidence, category, annotator, figure)
+    scores, mostly = _what(evidence, category, annotator, figure) if effect else ({}, "")
     text = _say(evidence, annotator, figure, mostly, (own.values[0], own.values[0] - more.value))
     name = evidence.name(annotator)
     verdict = evidence.verdict(category, "quantity", name, text, assess(own), scores)
     least = LEAST_MORE if figure == "not_found" else LEAST_ALONE
-    return [Claim(verdict, more.value / least, is_certain, more.p)]
+    return [Claim(verdict, effect / least, effect > 0, more.p)]
 
 
 def _say(
@@ -81,14 +80,14 @@ def _say(
     return f"{name} leaves out {own} of what the others draw{mostly}; these leave out {rest}"
 
 
-def _holds_beside_most(evidence: Evidence, category: int, annotator: int, figure: str) -> bool:
-    """Whether the annotator leaves out (or draws alone) more than each of most others does."""
-    others = evidence.others(annotator)
-    sure = 0
-    for other in others:
+def _beside_most(evidence: Evidence, category: int, annotator: int, figure: str) -> float:
+    """How much more is left out (or drawn alone) than most others do, one by one; 0 if unsure."""
+    sure: list[float] = []
+    for other in evidence.others(annotator):
         rows = evidence.pair(category, annotator, other).compared
         images = rows["image"].astype(np.int64)
         if not len(images):
+            sure.append(0.0)
             continue
         mine, theirs = ("a", "b") if annotator < other else ("b", "a")
         rates = {
@@ -100,9 +99,9 @@ def _holds_beside_most(evidence: Evidence, category: int, annotator: int, figure
             for whose in (mine, theirs)
         }
         more, less = (theirs, mine) if figure == "not_found" else (mine, theirs)
-        low = assess(difference(rates[more], rates[less])).low
-        sure += low is not None and low > 0
-    return 2 * sure > len(others)
+        found = assess(difference(rates[more], rates[less]))
+        sure.append(found.value if found.low is not None and found.low > 0 else 0.0)
+    return beside_most(sure)
 
 
 def _what(

@@ -10,6 +10,7 @@ from conceptset.consistency.claims import (
     Claim,
     Evidence,
     assess,
+    beside_most,
     difference,
     named,
     percent,
@@ -28,6 +29,7 @@ from conceptset.consistency.repeats import identity_claims, session_claims
 
 LEAST_BIAS = 0.05  # of the area
 LEAST_APART = 0.05  # of the agreement among the others
+_SUMMARY = 0.5  # agreement sums up what more concrete verdicts say
 _OVER = {"quality": "over outlines", "naming": "over names", "quantity": "over what is left out"}
 
 
@@ -66,10 +68,9 @@ def _bias_claims(evidence: Evidence, category: int, annotator: int) -> list[Clai
     if math.isnan(found.value) or (are_two and found.value < 0):
         return []
     sign = 1 if found.value > 0 else -1
-    is_certain = False
-    if found.excludes(0):
-        alike = [sign * _pair_bias(evidence, category, annotator, other) > 0 for other in others]
-        is_certain = 2 * sum(alike) > len(alike)
+    beside = [sign * _pair_bias(evidence, category, annotator, other) for other in others]
+    effect = beside_most(beside)
+    is_certain = found.excludes(0) and effect > 0
     whom = named(evidence.name(others[0])) if len(others) == 1 else "the others"
     text = (
         f"{named(evidence.name(annotator))} draws {percent(abs(found.value))} "
@@ -83,16 +84,18 @@ def _bias_claims(evidence: Evidence, category: int, annotator: int) -> list[Clai
         found,
         _area_gained(evidence, category, annotator, sign) if is_certain else {},
     )
-    return [Claim(verdict, abs(found.value) / LEAST_BIAS, is_certain, found.p)]
+    return [Claim(verdict, effect / LEAST_BIAS, is_certain, found.p)]
 
 
-def _pair_bias(evidence: Evidence, category: int, annotator: int, other: int) -> int:
-    """1 where the annotator surely draws larger than the other, -1 where smaller, else 0."""
+def _pair_bias(evidence: Evidence, category: int, annotator: int, other: int) -> float:
+    """How much larger the annotator draws than one other; 0 where that is not sure."""
     entry = evidence.pair_entry(category, min(annotator, other), max(annotator, other))
     figure = None if entry is None else entry.figures["outline_bias"]
-    if figure is None or figure.low is None or figure.high is None:
-        return 0
-    return (1 if annotator < other else -1) * ((figure.low > 0) - (figure.high < 0))
+    if figure is None or figure.value is None or figure.low is None or figure.high is None:
+        return 0.0
+    if figure.low <= 0 <= figure.high:
+        return 0.0
+    return math.expm1(figure.value if annotator < other else -figure.value)
 
 
 def _area_gained(evidence: Evidence, category: int, annotator: int, sign: int) -> dict[int, float]:
@@ -138,7 +141,7 @@ def _outlier_claims(evidence: Evidence, category: int, annotator: int) -> list[C
         assess(own),
         _disputed(evidence, category, annotator) if is_certain else {},
     )
-    return [Claim(verdict, -apart.value / LEAST_APART, is_certain, apart.p)]
+    return [Claim(verdict, -apart.value / LEAST_APART, is_certain, apart.p, weight=_SUMMARY)]
 
 
 def _mostly_over(evidence: Evidence, category: int, annotator: int, lost: float) -> str:

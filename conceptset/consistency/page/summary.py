@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from conceptset.present.page import shown_name, shown_number, shown_percent
 
 SHOWN_VERDICTS = 12
 _LINKS = 3
+_SEEN_IN_OUTLINES = ("quality", "sessions", "identity")
 
 TOPICS = {
     "quality": "Outlines",
@@ -43,12 +45,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
-    """A verdict, what to do about it, and where it can be seen."""
+    """A verdict, what to do about it, and where it can be seen.
+
+    Attributes:
+        verdict: The strongest of its sort.
+        number: Place among all verdicts, from 1.
+        advice: What to do.
+        range: Its interval, in words.
+        links: Images that show it.
+        also: The same about the same person in other layers.
+    """
 
     verdict: Verdict
+    number: int
     advice: str
     range: str
     links: tuple[Link, ...]
+    also: tuple[Verdict, ...] = ()
 
 
 def introduce(report: ConsistencyReport) -> str:
@@ -105,10 +118,27 @@ def view_verdicts(
     models = {entry.annotator for entry in report.annotators if entry.kind == "model"}
     return [
         VerdictView(
-            verdict, _advise(verdict, models), _range(verdict), tuple(_links(verdict, drawn))
+            group[0],
+            place,
+            _advise(group[0], models),
+            _range(group[0]),
+            tuple(_links(group[0], drawn)),
+            tuple(group[1:]),
         )
-        for verdict in report.verdicts[:SHOWN_VERDICTS]
+        for place, group in enumerate(group_verdicts(report.verdicts)[:SHOWN_VERDICTS], start=1)
     ]
+
+
+def group_verdicts(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """What is said of one person in several layers put together, the strongest first."""
+    groups: dict[tuple[str, str, bool, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        said = verdict.text.removeprefix(shown_name(verdict.about, 48))
+        # names that meet are told one by one; all else differs in its numbers only
+        words = verdict.text if verdict.topic == "naming" else re.split(r"[0-9]", said)[0]
+        key = (verdict.about, verdict.topic, verdict.value < 0, words)
+        groups.setdefault(key, []).append(verdict)
+    return list(groups.values())
 
 
 def _advise(verdict: Verdict, models: set[str]) -> str:
@@ -135,7 +165,7 @@ def _links(verdict: Verdict, drawn: Mapping[str, tuple[str, Sequence[Drawn]]]) -
     for name in verdict.images:
         found = by_name.get(name)
         if found is not None and len(links) < _LINKS:
-            panel = found.panels[1]
+            panel = found.panels[0 if verdict.topic in _SEEN_IN_OUTLINES else 1]
             links.append(
                 Link(
                     name,

@@ -12,10 +12,11 @@ from pathlib import Path
 from conceptset.consistency.document import LAYER_FIGURES, ConsistencyReport
 from conceptset.consistency.material import AnnotatedImage, Material
 from conceptset.consistency.page.choosing import Choice, choose_images
-from conceptset.consistency.page.pictures import TAGGED, Drawn, Task, draw_task
+from conceptset.consistency.page.pictures import MAX_PEOPLE, TAGGED, Drawn, Task, draw_task
 from conceptset.consistency.page.summary import (
     SHOWN_VERDICTS,
     TOPICS,
+    group_verdicts,
     introduce,
     silence,
     view_verdicts,
@@ -90,7 +91,7 @@ def _list_tasks(
 ) -> dict[str, list[Callable[[], Task]]]:
     """By layer, what makes the task of each image to be drawn; images are read one by one."""
     places = {name: place for place, name in reversed(list(enumerate(material.images)))}
-    verdicts = report.verdicts[:SHOWN_VERDICTS]
+    verdicts = [group[0] for group in group_verdicts(report.verdicts)[:SHOWN_VERDICTS]]
     tasks: dict[str, list[Callable[[], Task]]] = {}
     number = 0
     for category in categories:
@@ -147,7 +148,8 @@ def _list_people(
         if material.annotators[place].session == 1
         or material.annotators[place].name in choice.sessions_of
     ]
-    shown.sort(key=lambda place: material.annotators[place].name not in choice.about)
+    if len(shown) > MAX_PEOPLE:  # only the first of them are drawn
+        shown.sort(key=lambda place: str(material.annotators[place]) not in choice.about)
     last = len(PALETTE) - 1
     names = [str(material.annotators[place]) for place in shown]
     are_distinct = all(slots.get(name, last) < last for name in names)
@@ -169,6 +171,7 @@ def render_report(report: ConsistencyReport, layers: Sequence[LayerView]) -> byt
     environment = page_environment(_PACKAGE)
     environment.filters |= {"ratio": _ratio, "share": _share, "points": _points}
     drawn = {layer.category: (layer.anchor, layer.images) for layer in layers}
+    verdicts = view_verdicts(report, drawn)
     return render_page(
         environment,
         "consistency.html",
@@ -177,7 +180,8 @@ def render_report(report: ConsistencyReport, layers: Sequence[LayerView]) -> byt
         scripts=[read_asset(_PACKAGE, "consistency.js")],
         report=report,
         layers=layers,
-        verdicts=view_verdicts(report, drawn),
+        verdicts=verdicts,
+        weaker=len(report.verdicts) - sum(1 + len(view.also) for view in verdicts),
         intro=introduce(report),
         silence=silence(report),
         TOPICS=TOPICS,

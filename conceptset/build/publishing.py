@@ -24,6 +24,7 @@ from conceptset.build.steps import Step, silent
 from conceptset.build.summary import counted, undetectable
 from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
 from conceptset.build.voting import Drawn, Electorate, Learning, things_drawn
+from conceptset.consensus import METHODS
 from conceptset.errors import SourceError
 from conceptset.io.parallel import ordered_map
 from conceptset.io.spool import Extent, Spool, read_extents, remove_scratch, scratch_of
@@ -192,6 +193,7 @@ class _Publisher:
         if self.electorate.learns:
             self._learn(vocabulary, jobs, step)
         self._encode(vocabulary, jobs, step)
+        self._tell_of_images_without_voter()
         self._write_tables(vocabulary)
         _remove_empty_folders(self.folder / names.IMAGE_FOLDER)
         remove_scratch(self.folder)
@@ -228,6 +230,13 @@ class _Publisher:
         skills, notes = learning.finish(vocabulary.categories, len(self.plan.people))
         self.electorate = replace(self.electorate, skills=skills)
         self.notes += notes
+
+    def _tell_of_images_without_voter(self) -> None:
+        """Models have no voice among persons: what only they saw is not in the root."""
+        unseen = len(self.filed) - self.rows[ROOT]
+        if unseen and self.plan.consensus in METHODS:
+            images = "1 image" if unseen == 1 else f"{unseen:,} images"
+            self.notes.append(f"{images} that only models labelled: not in the root index")
 
     def _encode(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
         """Write all maps, and the rows of all indexes."""

@@ -24,6 +24,8 @@ from conceptset.consensus import (
 )
 from conceptset.records import Person
 
+_PER_NAME = 10  # things for each confused name, below which what is learned is noise
+
 Drawn = dict[str, NDArray[np.int32]]  # by category: (things, people) names, 0 for none
 
 
@@ -70,9 +72,8 @@ class Electorate:
         if self.consensus not in METHODS:
             return decide("majority", votes)  # of one
         known = self.skills.get(category) if self.learns else None
-        return decide(
-            self.consensus, votes, skills=None if known is None else known.of(list(voters))
-        )
+        skills = None if known is None else known.of(voters)
+        return decide(self.consensus, votes, skills=skills)
 
     def notes(self) -> list[str]:
         """What to tell of the choice."""
@@ -130,7 +131,7 @@ class Learning:
     def finish(self, categories: Iterable[str], people: int) -> tuple[dict[str, Skills], list[str]]:
         """Everybody's confusions by category, and what to tell of them."""
         skills = {}
-        things = several = 0
+        things = several = confusable = 0
         for category in categories:
             votes = sorted(self._votes[category].items())
             rows = np.frombuffer(b"".join(row for row, _ in votes), dtype=np.int32)
@@ -138,10 +139,11 @@ class Learning:
             skills[category] = learn_skills(names, counts)
             things += int(counts.sum())
             several += skills[category].things
-        if 2 * several >= things:
+            confusable += sum(len(group.labels) for group in skills[category].groups)
+        if 2 * several >= things and several >= _PER_NAME * confusable:
             return skills, []
         told = (
-            f"dawid-skene learns from things that two people drew, which are {several:,} of "
-            f"{things:,}: confusions of names are weakly founded"
+            f"dawid-skene learned confusions of {confusable:,} names from {several:,} things that "
+            f"two people drew, of {things:,}: weakly founded, names can come out odd"
         )
         return skills, [told]

@@ -36,6 +36,12 @@ class Planner:
         """How the root's labels are formed; empty where nothing says so."""
         return "" if self.old.manifest is None else self.old.manifest.consensus
 
+    @property
+    def without_voice(self) -> frozenset[str]:
+        """Folders of models among persons, who decide nothing."""
+        models = frozenset(one.folder for one in self.old.annotators if one.kind == "model")
+        return models if len(models) < len(self.old.annotators) else frozenset()
+
     def _complete_root(self) -> None:
         """Give the root the rows that only annotators have, where nobody has to be asked."""
         root, people = self.old.listings[""], self.old.annotators
@@ -43,7 +49,7 @@ class Planner:
             image: folder
             for folder, rows in reversed(self.old.listings.items())
             for image in rows
-            if folder and image not in root
+            if folder and folder not in self.without_voice and image not in root
         }
         method = self.method
         followed = {one.name for one in people}.difference(METHODS)
@@ -127,16 +133,12 @@ class Planner:
                     yield (folder, renamed), MaskName(old, _mask(new, renamed, folder))
 
     def _voters(self, here: Iterable[str]) -> Iterator[str]:
-        """Folders of those who decide together: every person once, by the first session.
-
-        Models do not, unless nobody else is there.
-        """
+        """Folders of those who decide together: every person once, by the first session."""
         if len(self.old.annotators) < 2:
             return
-        persons = {one.name for one in self.old.annotators if one.kind == "person"}
         seen: set[str] = set()
         for one in sorted(self.old.annotators, key=lambda one: one.session):
-            voice = one.name in persons or not persons
+            voice = one.folder not in self.without_voice
             if voice and one.folder in here and one.name not in seen:
                 seen.add(one.name)
                 yield one.folder

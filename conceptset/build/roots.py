@@ -151,7 +151,11 @@ class Roots:
             SourceError: Their photographs are not there either.
         """
         asked = _Asked(place, files[:_FILES])
-        found = self._by_last_name([*others, *asked.folders], asked.names)
+        folders = asked.folders
+        if self._takes_absent:  # a folder above may hold anything, and nothing has to be found
+            above = place.home.absolute().parents
+            folders = [one for one in folders if one.absolute() not in above]
+        found = self._by_last_name([*others, *folders], asked.names)
         if found is not None:
             return [found] * len(files)
         if self._takes_absent:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conceptset.consistency.intervals import LEVEL, MIN_IMAGES, SEED, percentile_interval
+from conceptset.consistency.intervals import (
+    LEVEL,
+    MIN_IMAGES,
+    SEED,
+    Interval,
+    percentile_interval,
+)
 from dissect.annotators.basis import Basis, choose_basis, labelled_by_any
 from dissect.annotators.document import (
     AnnotatorReport,
@@ -24,6 +30,10 @@ from dissect.counts import Agreement, Counts, IntArray
 from dissect.intervals import RESAMPLES, BoolArray, Resamples
 from dissect.state import AnnotatorRecord, Run
 from dissect.upsample import FloatArray
+
+MAX_PAIRS = 300  # of annotators; beyond it intervals and figures of single pairs take too long
+_TOO_MANY = f"more than {MAX_PAIRS} pairs of annotators"
+NO_INTERVAL = Interval(np.nan, np.nan, _TOO_MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,11 @@ class Company:
                 if known is None or record.session < records[known].session:
                     first[record.name] = place
         return cls(tuple(records), tuple(sorted(first.values())))
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many pairs to look at each in every resample."""
+        return len(self.compared) * (len(self.compared) - 1) // 2 > MAX_PAIRS
 
     @property
     def directories(self) -> list[str]:
@@ -115,7 +130,10 @@ def lay_ground(
     compared = list(company.compared)
     labelled = labelled_by_any([truths[a] for a in compared], place, rows, categories)
     basis = choose_basis(worked[compared], labelled, rows)
-    samples = samples or Resamples.draw(rows, resamples=RESAMPLES)
+    if company.many:
+        samples = Resamples(rows, np.empty((len(rows), 0), dtype=np.float32))
+    elif samples is None:
+        samples = Resamples.draw(rows, resamples=RESAMPLES)
     shared = renumber(agreement.shared, company.compared)
     return Ground(
         company=company,
@@ -196,6 +214,7 @@ def describe_references(ground: Ground) -> tuple[HumanReference, ...]:
         pairs = tuple(
             PairIou(a=who[a], b=who[b], iou=optional(values[label]))
             for (a, b), values in sorted(ground.reference.pairs.items())
+            if not ground.company.many
         )
         found.append(
             HumanReference(
@@ -223,7 +242,7 @@ def figure(value: float, estimates: FloatArray, images: int, *, why: str = "") -
     """
     if not np.isfinite(value):
         return Figure(value=None, n_images=images, reason=why or "undefined")
-    interval = percentile_interval(np.asarray(estimates, dtype=np.float64), images=images)
+    interval = interval_of(np.asarray(estimates, dtype=np.float64), images)
     return Figure(
         value=float(value),
         low=optional(interval.low),
@@ -231,6 +250,13 @@ def figure(value: float, estimates: FloatArray, images: int, *, why: str = "") -
         n_images=images,
         reason=interval.reason or None,
     )
+
+
+def interval_of(estimates: FloatArray, images: int) -> Interval:
+    """The percentile interval; none where no resample was made, because of too many pairs."""
+    if len(estimates) == 0:
+        return NO_INTERVAL
+    return percentile_interval(estimates, images=images)
 
 
 def optional(value: float) -> float | None:
@@ -246,6 +272,8 @@ def describe_notes(ground: Ground, run: Run) -> tuple[str, ...]:
         notes.append(
             f"{compared} of the annotators can be compared; agreement between people needs two."
         )
+    if ground.company.many:
+        notes.append(f"There are {_TOO_MANY}: intervals and figures of single pairs are left out.")
     for basis in describe_basis(ground):
         if compared > 2 and basis.mode == "pairs":
             notes.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dissect.annotators.comparing import Ground, figure, optional
+from dissect.annotators.comparing import NO_INTERVAL, Ground, figure, optional
 from dissect.annotators.dependence import Question, compare_indices
 from dissect.annotators.document import (
     UNIT_COLUMNS,
@@ -224,6 +224,8 @@ def _find_dependence(annotators: Sequence[LayerAnnotator], units: int) -> list[l
 
 
 def _describe_pairs(ground: Ground, found: Found) -> tuple[LayerPair, ...]:
+    if ground.company.many:
+        return ()
     who, listed = ground.company.directories, []
     for (a, b), value in sorted(stability_of_units(found.scores.iou).items()):
         reason = None if np.isfinite(value) else "fewer than two different IoUs"
@@ -236,8 +238,8 @@ def _describe_concepts(ground: Ground, found: Found) -> tuple[LayerConcept, ...]
     for label, unit in found.top_units.items():
         category = int(ground.place[label])
         own = found.scores.iou[:, unit, label]
-        ranks = stability_of_concept(found.scores.iou[:, :, label])
-        low_high = found.resampled.means[unit, label]
+        ranks = [] if ground.company.many else stability_of_concept(found.scores.iou[:, :, label])
+        low_high = found.resampled.means.get((unit, label), NO_INTERVAL)
         value = float(found.scores.mean[unit, label])
         listed.append(
             LayerConcept(
@@ -288,7 +290,7 @@ def _describe_modal(
     """The cells that speak of a unit's modal concept."""
     own: FloatArray = found.scores.iou[:, unit, label]
     mean, human = float(found.scores.mean[unit, label]), float(ground.human[label])
-    interval = found.resampled.means[unit, label]
+    interval = found.resampled.means.get((unit, label), NO_INTERVAL)
     images = int(ground.basis.images[ground.place[label]])
     return {
         "concept": ground.names[label],

@@ -49,6 +49,7 @@ def agree_on_concepts(
         samples: Resamples of its rows.
     """
     weights = samples.weights.astype(np.float64)
+    rows_of = _split_by_pair(shared)
     total = np.zeros((len(place), weights.shape[1]))
     times = np.zeros_like(total)
     found: dict[tuple[int, int], FloatArray] = {}
@@ -56,7 +57,7 @@ def agree_on_concepts(
     for view in basis.views:
         for a, b in view.pairs:
             tables = [
-                _sum_table(shared, pair, place, view.carried, basis.rows)
+                _sum_table(rows_of.get(pair, shared[:0]), place, view.carried, basis.rows)
                 for pair in ((a, a), (b, b), (a, b))
             ]
             resampled = _divide(*(np.asarray(table @ weights) for table in tables))
@@ -69,15 +70,19 @@ def agree_on_concepts(
         return Reference(total / times, found)
 
 
+def _split_by_pair(shared: IntArray) -> dict[tuple[int, int], IntArray]:
+    """The rows of each pair that has any."""
+    ordered = shared[np.lexsort((shared[:, 3], shared[:, 2]))]
+    pairs, starts = np.unique(ordered[:, 2:4], axis=0, return_index=True)
+    parts = np.split(ordered, starts[1:])
+    return {(a, b): part for (a, b), part in zip(pairs.tolist(), parts, strict=False)}
+
+
 def _sum_table(
-    shared: IntArray,
-    pair: tuple[int, int],
-    place: IntArray,
-    carried: BoolArray,
-    rows: IntArray,
+    shared: IntArray, place: IntArray, carried: BoolArray, rows: IntArray
 ) -> sparse.csr_array:
-    """(labels, images) pixels that both of a pair gave the label."""
-    image, label, _, _, pixels = shared[(shared[:, 2] == pair[0]) & (shared[:, 3] == pair[1])].T
+    """(labels, images) pixels that both of a pair gave the label, from the pair's rows."""
+    image, label, _, _, pixels = shared.T
     column = np.searchsorted(rows, image)
     kept = carried[place[label], column]
     return sparse.coo_array(

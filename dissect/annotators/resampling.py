@@ -68,6 +68,8 @@ def resample_layer(
         wanted: By unit, labels whose mean IoU needs an interval.
     """
     basis, annotators = layer.basis, len(layer.counts)
+    if samples.weights.shape[1] == 0:
+        return Resampled(np.empty((annotators, layer.units, 0), dtype=np.int32), {})
     samplers = [
         {a: _sampler(layer, a, view.carried, samples) for a in view.members} for view in basis.views
     ]

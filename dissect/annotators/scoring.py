@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dissect.annotators.basis import Basis
 from dissect.counts import Counts, IntArray
-from dissect.intervals import BoolArray, LayerSampler, Resamples
+from dissect.intervals import BoolArray
 from dissect.state import Union
 from dissect.upsample import FloatArray
 
@@ -52,30 +52,30 @@ def ious_on(
         units: Units of the layer.
         union: Which of these images an activation is summed on.
     """
-    counts = take_images(counts, rows[carried.any(axis=0)])
-    sampler = LayerSampler(counts, place, carried, Resamples.once(rows), units=units, union=union)
-    defined = np.broadcast_to(sampler.truth[:, 0] > 0, (units, len(place)))
-    if union == "annotated":
-        active = np.zeros((units, len(carried)), dtype=np.bool_)
-        column = sampler.samples.columns(counts.area[:, 0])
-        for category, found in enumerate(carried):
-            active[counts.area[found[column], 1], category] = True
-        defined = defined | active[:, place]
-    table = np.where(defined, 0.0, np.nan)
+    labels, images = len(place), len(rows)
+    row, label, pixels = counts.truth.T
+    kept = carried[place[label], np.searchsorted(rows, row)]
+    truth = np.bincount(label[kept], weights=pixels[kept], minlength=labels)
+    row, unit, label, pixels = counts.intersection.T
+    column = np.searchsorted(rows, row)
+    kept = carried[place[label], column]
+    cells = unit[kept] * labels + label[kept]
+    shared = np.bincount(cells, weights=pixels[kept], minlength=units * labels)
+    shared = shared.reshape(units, labels)
+    masks = counts.area[:, 1] * images + np.searchsorted(rows, counts.area[:, 0])
+    touched = (place[label[kept]], unit[kept] * images + column[kept])
+    activation = np.zeros((units, len(carried)))
+    for category, found in enumerate(carried):
+        counted = found[masks % max(images, 1)]
+        if union == "lite":
+            counted &= np.isin(masks, touched[1][touched[0] == category])
+        activation[:, category] = np.bincount(
+            counts.area[counted, 1], weights=counts.area[counted, 2], minlength=units
+        )
+    with np.errstate(invalid="ignore"):
+        table = np.asarray(shared / (activation[:, place] + truth - shared))
     table[:, 0] = np.nan  # unlabelled is no concept
-    for found in sampler:
-        table[found.unit, found.labels] = found.iou[:, 0]
     return table
-
-
-def take_images(counts: Counts, rows: IntArray) -> Counts:
-    """The counts of some images, with the same numbers."""
-    return Counts(
-        counts.intersection[np.isin(counts.intersection[:, 0], rows)],
-        counts.area[np.isin(counts.area[:, 0], rows)],
-        counts.truth[np.isin(counts.truth[:, 0], rows)],
-        counts.pixels[np.isin(counts.pixels[:, 0], rows)],
-    )
 
 
 def score_annotators(

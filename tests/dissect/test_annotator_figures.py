@@ -620,3 +620,24 @@ def test_the_same_counts_give_the_same_bytes_and_a_valid_document(tmp_path):
     assert b"NaN" not in contents[0][0]
     jsonschema.validate(json.loads(contents[0][0]), AnnotatorReport.model_json_schema())
     assert read_report(RunLayout(tmp_path)) is None
+
+
+def test_many_annotators(tmp_path, monkeypatch):
+    """Beyond a number of pairs there are no intervals, and it is said; the figures stay."""
+    world = make_world(11, people=4, absent=0.3)
+    layout, run = write_world(tmp_path / "run", world)
+    full = write_annotators(layout, run, WORDS)
+    rows = read_units(layout)
+    monkeypatch.setattr("dissect.annotators.comparing.MAX_PAIRS", 5)
+    report = write_annotators(layout, run, WORDS)
+    assert any("pairs of annotators" in note for note in report.notes)
+    assert report.layers[0].pairs == ()
+    assert report.concepts[0].pairs == ()
+    for entry, other in zip(report.concepts, full.concepts, strict=True):
+        assert entry.human_reference.value == other.human_reference.value
+        assert entry.human_reference.low is None
+        assert "pairs of annotators" in entry.human_reference.reason
+    names = [name for name in UNIT_COLUMNS if name not in ("iou_low", "iou_high")]
+    for row, other in zip(read_units(layout), rows, strict=True):
+        assert [row[name] for name in names] == [other[name] for name in names]
+        assert row["iou_low"] == ""

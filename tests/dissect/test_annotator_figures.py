@@ -461,7 +461,7 @@ def alpha_plainly(values, gap=-1):
     return 1 - (n - 1) * sum(v for (c, k), v in cells.items() if c != k) / expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 4), st.integers(1, 9))
 def test_alpha(seed, people, units):
     values = np.random.default_rng(seed).integers(0, 3, (people, units, 4))
@@ -498,7 +498,7 @@ def test_detectors_are_counted():
     assert unique.tolist() == [[2, 1], [0, 1]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12))
 def test_rank_stability(points):
     a, b = (np.array(side, float) for side in zip(*points, strict=True))

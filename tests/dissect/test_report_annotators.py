@@ -478,3 +478,47 @@ def test_spans():
     )
     alone = span(0.5, None, None, largest=1, length=100)
     assert (alone.at, alone.low, alone.high) == (50.0, 50.0, 50.0)
+
+
+DRIVER = """
+(() => {
+  const out = document.documentElement.dataset;
+  const section = document.getElementById("layer-l");
+  const rows = () => [...section.querySelectorAll("table.units tbody tr:not(.detail)")];
+  const form = section.querySelector("form");
+  form.elements.dependent.checked = true;
+  form.dispatchEvent(new Event("input", {bubbles: true}));
+  out.dependent = rows().filter((row) => !row.hidden).map((row) => row.id).sort().join();
+  form.elements.dependent.checked = false;
+  form.dispatchEvent(new Event("input", {bubbles: true}));
+  out.all = rows().filter((row) => !row.hidden).length;
+  const table = section.querySelector("table.beside");
+  table.tHead.rows[0].cells[3].querySelector("button").click();
+  out.agree = [...table.tBodies[0].rows].map((row) => row.cells[3].dataset.v).join();
+})();
+"""
+
+
+@pytest.mark.browser
+def test_scripts_in_a_browser(chromium, run_dir, tmp_path, monkeypatch):
+    from dissect.report import writing
+
+    original = writing.read_asset
+    monkeypatch.setattr(
+        writing,
+        "read_asset",
+        lambda package, name: original(package, name) + (DRIVER if name.endswith(".js") else ""),
+    )
+    page = write_report(run_dir)
+    for address in (page.as_uri() + "#layer-l-d2", (page.parent / "annotators/ada.html").as_uri()):
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu",
+                   "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'browser'}",
+                   "--virtual-time-budget=3000", "--dump-dom", address]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        if "#" in address:
+            html = re.search("<html[^>]*>", done.stdout).group(0)
+            found = dict(re.findall(r'data-([a-z0-9]+)="([^"]*)"', html))
+    assert found["dependent"] == "layer-l-u0,layer-l-u2"
+    assert found["all"] == str(UNITS)
+    assert found["agree"] == "0.75,0.65,0.55,"

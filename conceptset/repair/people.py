@@ -126,11 +126,14 @@ class Renaming:
     Attributes:
         images: Photographs that the annotator's index lists, all of them, old name to new.
         concepts, categories: Old name to new.
+        sizes: The size that segments of each image refer to, by old name; grows as segments are
+            read, so that all annotators of an image get the first one's.
     """
 
     images: Mapping[str, str]
     concepts: Mapping[str, str]
     categories: Mapping[str, str]
+    sizes: dict[str, tuple[int, int]]
 
 
 def repair_segments(
@@ -154,7 +157,7 @@ def repair_segments(
     bad: set[int] = set()
     try:
         for line, text in _lines(source):
-            row = _row(path, line, text, renaming.images, ledger)
+            row = _row(path, line, text, renaming, ledger)
             if row is None:
                 bad.add(line)
             else:
@@ -198,7 +201,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _row(
-    path: str, line: int, text: bytes, images: Mapping[str, str], ledger: Ledger
+    path: str, line: int, text: bytes, renaming: Renaming, ledger: Ledger
 ) -> SegmentRow | None:
     try:
         row = SegmentRow.model_validate_json(text)
@@ -207,13 +210,18 @@ def _row(
         pointer = "".join(f"/{part}" for part in first["loc"]) or None
         ledger.lost("ANN013", f"{first['msg']}; the line is left out", path, line, pointer)
         return None
-    if row.image not in images:
+    if row.image not in renaming.images:
         message = f"{printable(row.image, 120)} is not in the annotator's index; left out"
         ledger.lost("ANN017", message, path, line, "/image")
         return None
     problem = shape_problem(row)
     if problem is not None:
         ledger.lost("ANN014", f"{problem}; the line is left out", path, line, "/counts")
+        return None
+    size = renaming.sizes.setdefault(row.image, row.size)
+    if row.size != size:
+        shown = f"{row.size[0]} x {row.size[1]}, others of the image are {size[0]} x {size[1]}"
+        ledger.lost("ANN020", f"size is {shown}; the line is left out", path, line, "/size")
         return None
     return row
 

@@ -233,10 +233,11 @@ class _Writer:
         """annotators.csv and everybody's segments; how many segments each directory has."""
         counts: Counter[str] = Counter()
         rows = []
+        sizes: dict[str, tuple[int, int]] = {}
         for one in self.old.annotators:
             listed = self.old.listings[one.folder]
             images = {i: self.tasks[i].new for i in listed if i in self.pictures}
-            renaming = Renaming(images, self.old.labels.renamed, self.old.categories)
+            renaming = Renaming(images, self.old.labels.renamed, self.old.categories, sizes)
             path = f"{one.folder}{names.SEGMENTS}"
             counts[one.directory] = repair_segments(
                 self.old.root / path, self.folder / path, path, renaming, self.ledger

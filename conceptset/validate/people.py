@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
+from conceptset.consensus import METHODS
 from conceptset.geometry import decode_counts, rle_from_counts
 from conceptset.layout import names
 from conceptset.layout.models import AnnotatorRow, SegmentRow
-from conceptset.validate.facts import Fault
+from conceptset.validate.facts import Fault, Size
 from conceptset.validate.sheets import Line, Sheet, whole
+from conceptset.validate.views import View
 
 _DIRECTORY = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _MAX_LINE = 64 << 20
@@ -80,6 +82,31 @@ def _annotator(line: Line) -> AnnotatorLine:
     )
 
 
+def voters_of(
+    annotators: Sequence[AnnotatorLine], people: Mapping[str, View], consensus: str
+) -> dict[str, list[str]]:
+    """Whose labels make the root's, by image: the directory of each person's first session there.
+
+    A model has no voice among persons; with a name in place of a method only that person has one.
+    An image without a voter is not in the root.
+
+    Args:
+        annotators: The rows of annotators.csv.
+        people: Each annotator's index, by directory.
+        consensus: A method, or an annotator's name.
+    """
+    chosen = {line.name for line in annotators if line.kind != "model"}
+    chosen = chosen or {line.name for line in annotators}
+    if consensus not in METHODS:
+        chosen = {consensus}
+    first: dict[str, dict[str, str]] = {}
+    for line in sorted(annotators, key=lambda one: one.session or 1):
+        view = people.get(line.directory)
+        for row in view.rows if view is not None and line.name in chosen else ():
+            first.setdefault(row.image, {}).setdefault(line.name, line.directory)
+    return {image: list(voters.values()) for image, voters in first.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentFault:
     """One bad line of a segments.jsonl.
@@ -97,15 +124,22 @@ class SegmentFault:
 
 @dataclass(slots=True)
 class SegmentFacts:
-    """One segments.jsonl; `images` has the first line that names each image.
+    """One segments.jsonl.
 
-    `count` is of the lines that somebody drew, not of what a tool interpolated between them.
+    Attributes:
+        path: Relative to the set.
+        fault: Why it could not be read.
+        count: Lines that somebody drew, not what a tool interpolated between them.
+        images: The first line that names each image.
+        sizes: The first line with each size of the image, by image.
+        faults: Bad lines.
     """
 
     path: str
     fault: Fault | None = None
     count: int = 0
     images: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, dict[Size, int]] = field(default_factory=dict)
     faults: list[SegmentFault] = field(default_factory=list)
 
 
@@ -126,6 +160,7 @@ def load_segments(folder: str, root: Path) -> SegmentFacts:
             if row is None:
                 continue
             facts.images.setdefault(row.image, line)
+            facts.sizes.setdefault(row.image, {}).setdefault(row.size, line)
             taken = orders.setdefault(row.image, set())
             if row.order in taken:
                 message = f"order {row.order} of {row.image} is taken by an earlier line"

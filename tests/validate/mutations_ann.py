@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from breaking import breaks
-from small_sets import segment
+from small_sets import BUS, CAT_DOG, DOG, segment
 
 
 @breaks("SPL001")
@@ -150,3 +150,59 @@ def part_of_nothing(small):
 @breaks("ANN017")
 def segment_on_unknown_image(small):
     small.segments["ada"][2] = segment("cam/zzz.jpg", 0, "dog")
+
+
+@breaks("ANN018")
+def cyd_has_no_images(small):
+    small.tables["annotators.csv"].append(["cyd", 1, "person", "cyd", 0, 0])
+    small.segments["cyd"] = []
+    for table in ("index.csv", "label.csv", "category.csv"):
+        small.tables[f"annotators/cyd/{table}"] = small.tables[f"annotators/bob/{table}"][:1]
+    label = small.tables["annotators/bob/label.csv"]
+    rows = [[number, name, "", 0, "0.000000000", ""] for number, name, *_ in label[1:]]
+    small.tables["annotators/cyd/label.csv"] = [label[0], *rows]
+
+
+@breaks("ANN019")
+def nobody_shares_an_image(small):
+    """Both looked at other photographs; the consensus is what either drew."""
+    for person, kept in (("ada", (0, 2)), ("bob", (1,))):
+        rows = small.indexes[f"annotators/{person}/"]
+        small.indexes[f"annotators/{person}/"] = [rows[place] for place in kept]
+        lines = small.segments[person]
+        small.segments[person] = lines[:2] if person == "ada" else lines[2:]
+    for name in ("ada/cam/b", "bob/cam/a"):
+        del small.maps[f"annotators/{name}_object.png"]
+    small.draw("", 1, object=[CAT_DOG])
+    del small.files["images/consensus/cam/b_object_undecided.png"]
+    del small.maps["cam/b_object_1.png"], small.maps["cam/b_object_2.png"]
+    del small.names[5]
+    small.count()
+
+
+@breaks("ANN020")
+def photograph_turned_by_bob(small):
+    small.segments["bob"][2]["size"] = [3, 2]
+
+
+@breaks("ANN020")
+def photograph_turned_half_way(small):
+    small.segments["ada"][1]["size"] = [3, 2]
+
+
+@breaks("ANN021")
+def bus_that_nobody_drew(small):
+    small.draw("", 1, object=[CAT_DOG, BUS])
+    small.count()
+
+
+@breaks("ANN021")
+def dogs_that_all_have_alike(small):
+    del small.files["images/consensus/cam/b_object_undecided.png"]
+
+
+@breaks("ANN021")
+def dog_of_one_annotator(small):
+    small.indexes["annotators/bob/"].pop()
+    small.draw("annotators/ada/", 2, object=[DOG])
+    small.count()

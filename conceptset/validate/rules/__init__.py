@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from conceptset.validate.rules import ann, cat, cat_figures, idx, lay, seg, spl
+from conceptset.validate.rules import ann, ann_together, cat, cat_figures, idx, lay, seg, spl
 
-__all__ = ["ann", "cat", "cat_figures", "idx", "lay", "seg", "spl"]
+__all__ = ["ann", "ann_together", "cat", "cat_figures", "idx", "lay", "seg", "spl"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from dissect.upsample import FloatArray, IntArray
 from dissect.voices import Annotator, Panel
 
 _OWN = f"{names.ANNOTATOR_FOLDER}/"  # maps outside are nobody's or everybody's: put to no vote
+_BLOCK = 256  # labels of annotators that are compared at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class _Sheets:
     concept_set: ConceptSet
     size: tuple[int, int]
     maps: list[LabelArray] = field(default_factory=list)
-    places: dict[str, int | None] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
 
     def of_cells(self, entry: IndexEntry, categories: Sequence[str]) -> list[int]:
         """The places of all maps that an entry names; one that is named twice stands twice."""
@@ -51,26 +53,28 @@ class _Sheets:
         return [self.place(name) for cell in cells for name in cell.maps]
 
     def place(self, name: str) -> int:
-        """Where a map is."""
-        place = self.places.get(name)
-        if place is None:
-            place = self._keep(name, read_map(self.concept_set, name, self.size))
-        return place
-
-    def abstention(self, name: str) -> int | None:
-        """Where the pixels are that somebody left out; None if there are none."""
+        """Where a label map is."""
         if name not in self.places:
-            flags = read_abstention(self.concept_set, name, self.size)
-            if flags is None:
-                self.places[name] = None
-            else:
-                self._keep(name, flags)
+            self._keep(name, read_map(self.concept_set, self._path(name), self.size))
         return self.places[name]
 
-    def _keep(self, name: str, labels: LabelArray) -> int:
+    def abstention(self, image: str, category: str, voter: Annotator) -> int | None:
+        """Where the mask of what a voter left out is; None if there is none."""
+        path = PurePosixPath(image)
+        name = names.ignore_mask(str(path.parent), path.stem, category, voter.row.directory)
+        if name not in voter.silences:
+            return None
+        if name not in self.places:
+            self._keep(name, read_abstention(self._path(name), self.size))
+        return self.places[name]
+
+    def _path(self, name: str) -> Path:
+        """The file; that it lies inside the set was seen before the run began."""
+        return self.concept_set.root / names.IMAGE_FOLDER / name
+
+    def _keep(self, name: str, labels: LabelArray) -> None:
         self.places[name] = len(self.maps)
         self.maps.append(labels)
-        return len(self.maps) - 1
 
 
 def hear_image(
@@ -100,7 +104,8 @@ def hear_image(
     statements = []
     for (_, own), columns in zip(said, places, strict=True):
         whole = [label for name in categories for label in _whole(own, name)]
-        check_labels(concept_set, whole, concept_set.file(entry.image))
+        if whole:
+            check_labels(concept_set, whole, concept_set.file(entry.image))
         statements.append(Statement(regions.labels[:, columns], whole))
     voices = [voice for voice, _ in said]
     if poll is not None and panel.method is not None:
@@ -141,7 +146,7 @@ class _Poll:
         self.keys = sorted(keys)
         self.places = [keys[key] for key in self.keys]
         self.silent = [
-            [sheets.abstention(_ignore_mask(entry.image, category, voter)) for voter in self.voters]
+            [sheets.abstention(entry.image, category, voter) for voter in self.voters]
             for category, _ in self.keys
         ]
 
@@ -207,30 +212,37 @@ def _plane(name: str, category: str) -> int:
     return int(number) if number.isdecimal() else 1
 
 
-def _ignore_mask(image: str, category: str, voter: Annotator) -> str:
-    path = PurePosixPath(image)
-    return names.ignore_mask(str(path.parent), path.stem, category, voter.row.directory)
-
-
 def _share_pixels(labels: ImageLabels, voices: Sequence[int], annotators: int) -> IntArray:
     """(n, 4) int64 rows (label, a, b, pixels > 0), sorted: see `Heard.shared`."""
-    first = 1 if len(voices) > 1 else 0
     last = sum(voice <= annotators for voice in voices)
-    columns = np.arange(labels.starts[first], labels.starts[last]) if last > 1 else np.arange(0)
-    owner = np.repeat(voices[first:last], np.diff(labels.starts[first : last + 1])) - 1
-    order = np.argsort(labels.labels[columns], kind="stable")
-    number = labels.labels[columns][order]
+    if last < 2:
+        return np.empty((0, 4), dtype=np.int64)
+    columns = np.arange(labels.starts[1], labels.starts[last])
+    owner = np.repeat(voices[1:last], np.diff(labels.starts[1 : last + 1])) - 1
+    order = np.lexsort((owner, labels.labels[columns]))
+    columns, owner = columns[order], owner[order]
+    number = labels.labels[columns]
     parts = [np.empty((0, 4), dtype=np.int64)]
-    for group in np.split(order, np.flatnonzero(np.diff(number)) + 1):
-        if not len(group):
-            continue
-        given = _carried(labels.weights[:, columns[group]])
+    for block in _blocks(number):
+        given = _carried(labels.weights[:, columns[block]])
         pixels = (given * labels.areas[:, np.newaxis]).T @ given
+        pixels[number[block][:, np.newaxis] != number[block]] = 0.0
         a, b = np.nonzero(np.triu(pixels))
-        label = np.full(len(a), labels.labels[columns[group[0]]])
-        rows = [label, owner[group[a]], owner[group[b]], pixels[a, b].astype(np.int64)]
-        parts.append(np.column_stack(rows))
-    return np.concatenate(parts)
+        shared = pixels[a, b].astype(np.int64)
+        parts.append(np.column_stack([number[block][a], owner[block][a], owner[block][b], shared]))
+    rows = np.concatenate(parts)
+    return rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+
+
+def _blocks(number: IntArray) -> list[slice]:
+    """Parts of a rising sequence that do not divide equal values, short unless one is long."""
+    cuts = (np.flatnonzero(np.diff(number)) + 1).tolist()
+    blocks, start = [], 0
+    for end, after in itertools.pairwise([*cuts, len(number), len(number) + _BLOCK + 1]):
+        if after - start > _BLOCK:
+            blocks.append(slice(start, end))
+            start = end
+    return blocks if len(number) else []
 
 
 def _carried(weights: Weights) -> FloatArray:

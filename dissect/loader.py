@@ -165,39 +165,37 @@ def read_labels(
         if cell is None:
             continue
         whole.extend(cell.labels)
-        planes += [read_map(concept_set, name, entry.map_size) for name in cell.maps]
+        planes += [
+            read_map(concept_set, concept_set.file(name), entry.map_size) for name in cell.maps
+        ]
     check_labels(concept_set, whole, concept_set.file(entry.image))
     return planes, whole
 
 
-def read_map(concept_set: ConceptSet, name: str, size: tuple[int, int]) -> LabelArray:
+def read_map(concept_set: ConceptSet, path: Path, size: tuple[int, int]) -> LabelArray:
     """(sh, sw) uint16, one label map.
 
     Args:
-        concept_set: Where it lies.
-        name: Relative to images/.
+        concept_set: Whose labels it holds.
+        path: The file.
         size: (sh, sw) as the index says.
 
     Raises:
         ImageError: It cannot be decoded or has another size.
         LayoutError: A label that the set does not list.
     """
-    path = concept_set.file(name)
     codes = _read_codes(path, size) & 0xFFFF  # R + 256 G
     present = np.flatnonzero(np.bincount(codes.reshape(-1)))  # quicker than a sort
     check_labels(concept_set, present.tolist(), path)
     return codes.astype(np.uint16)
 
 
-def read_abstention(concept_set: ConceptSet, name: str, size: tuple[int, int]) -> LabelArray | None:
-    """(sh, sw) uint16, 1 where an annotator abstained; None without such a file.
+def read_abstention(path: Path, size: tuple[int, int]) -> LabelArray:
+    """(sh, sw) uint16, 1 where an annotator abstained.
 
     Raises:
         ImageError: It cannot be decoded or has another size.
     """
-    path = concept_set.file(name)
-    if not path.is_file():
-        return None
     return np.asarray(_read_codes(path, size) != 0, dtype=np.uint16)
 
 

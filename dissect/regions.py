@@ -65,11 +65,12 @@ def join_maps(maps: Sequence[LabelArray], size: tuple[int, int]) -> Regions:
 
 
 def _renumber(labels: LabelArray) -> tuple[IntArray, RegionArray]:
-    """The distinct labels, rising, and for each pixel the place of its own."""
-    present = np.flatnonzero(np.bincount(labels))
-    table = np.zeros(int(present[-1]) + 1 if len(present) else 1, dtype=np.int32)
-    table[present] = np.arange(len(present), dtype=np.int32)
-    return present, table[labels]
+    """The distinct labels, in the order in which they occur, and for each pixel its own's place."""
+    table = np.full(1 << 16, -1, dtype=np.int32)
+    used = np.empty(min(labels.size, table.size), dtype=np.int64)
+    codes = np.empty(labels.size, dtype=np.int32)
+    number = refine(np.zeros(labels.size, dtype=np.int32), labels, 0, table, used, codes)
+    return used[:number], codes
 
 
 def _combine(
@@ -89,7 +90,7 @@ def _combine(
 @compiled
 def refine(
     region: RegionArray,
-    codes: RegionArray,
+    codes: RegionArray | LabelArray,
     labels: int,
     table: RegionArray,
     used: IntArray,
@@ -99,7 +100,7 @@ def refine(
 
     Args:
         region: (pixels,) int32.
-        codes: (pixels,) int32 in 0 .. labels - 1.
+        codes: (pixels,) in 0 .. labels - 1.
         labels: How many codes there are.
         table: (regions * labels,) int32, all -1; overwritten.
         used: Receives the combinations, `region * labels + code`.

@@ -31,10 +31,12 @@ class Annotator:
         row: Of annotators.csv.
         entries: By row of the index asked for, the annotator's own entry for that image; only
             images of the run that the annotator worked on.
+        silences: The masks of what was left out of the vote, relative to images/.
     """
 
     row: AnnotatorRow
     entries: Mapping[int, IndexEntry]
+    silences: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -217,7 +219,16 @@ def _open(
                 hint="Run 'conceptset validate' on the set.",
             )
     check_files(concept_set, own, categories, index=index)
-    return Annotator(row, {rows[entry.image].row: entry for entry in own})
+    own_rows = {rows[entry.image].row: entry for entry in own}
+    return Annotator(row, own_rows, _silences(concept_set, row.directory))
+
+
+def _silences(concept_set: ConceptSet, directory: str) -> frozenset[str]:
+    """Every mask of pixels without a vote: one look at a folder instead of one for each image."""
+    images = concept_set.root / names.IMAGE_FOLDER
+    folder = concept_set.file(f"{names.ANNOTATOR_FOLDER}/{directory}")
+    found = (path.relative_to(images).as_posix() for path in folder.rglob("*_ignore.png"))
+    return frozenset(name for name in found if concept_set.file(name).is_file())
 
 
 def _voters(annotators: Iterable[Annotator]) -> dict[int, tuple[Annotator, ...]]:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What our work costs, as a ratio to the work nobody can avoid, in one process on one core.
 
-    python tools/bench.py [build] [validate] [dissect] [--source coco.json --weights FILE ...]
+    python tools/bench.py [build] [validate] [dissect] [annotators] [--source coco.json ...]
 
 build is measured against decoding, resizing and encoding the same photographs and encoding the
 same maps; validate against decoding every photograph and map of the set once; dissect against the
-bare forward pass (same threads, batch size and memory format, decoding included on both sides).
+bare forward pass (same threads, batch size and memory format, decoding included on both sides);
+annotators, a run with the tallies of five people, against the same run on the index alone: as a
+whole, and without what is made from the counts once they stand (intervals, tables, comparison).
 Medians of several rounds, taken in turn, so that a busy machine disturbs both sides alike.
 Without a source the demo's own world is measured.
 """
@@ -16,6 +18,7 @@ import argparse
 import functools
 import io
 import itertools
+import json
 import resource
 import statistics
 import subprocess
@@ -33,13 +36,16 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent / "demo"))
 
 Work = Callable[[], object]
+PARTS = ["build", "validate", "dissect", "annotators"]
+PEOPLE = ("ada", "ben", "cy", "dot", "eve")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", help="build, validate, dissect; all if none is named")
+    parser.add_argument("parts", nargs="*", help="one of PARTS or several; else all")
     parser.add_argument("--source", type=Path, help="a COCO file with its photographs")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cpu", action="store_true", help="count processor time: a busy machine")
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--weights", default="none")
     parser.add_argument("--num-classes", type=int)
@@ -47,18 +53,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=16)
     options = parser.parse_args()
-    parts = options.parts or ["build", "validate", "dissect"]
+    parts = options.parts or PARTS
+    options.clock = time.process_time if options.cpu else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         source = options.source or demo_world(home)
         concept_set = build(source, home / "set")
         rows = []
         if "build" in parts:
-            rows.append(bench_build(source, concept_set, home, options.rounds))
+            rows.append(bench_build(source, concept_set, home, options))
         if "validate" in parts:
-            rows.append(bench_validate(concept_set, options.rounds))
+            rows.append(bench_validate(concept_set, options))
         if "dissect" in parts:
             rows += bench_dissect(concept_set, home, options)
+        if "annotators" in parts:
+            rows += bench_annotators(source, home, options)
         print_rows(rows)
         peaks(source, home, options, parts)
 
@@ -77,22 +86,22 @@ def build(source: Path, out: Path) -> Path:
     return out
 
 
-def in_turn(ours: Work, bare: Work, rounds: int) -> tuple[float, float]:
+def in_turn(ours: Work, bare: Work, options: argparse.Namespace) -> tuple[float, float]:
     """Median seconds of both, measured alternately after one round that is not counted."""
     times: tuple[list[float], list[float]] = ([], [])
-    for round_ in range(rounds + 1):
+    for round_ in range(options.rounds + 1):
         for work, record in zip((ours, bare), times, strict=True):
-            begin = time.perf_counter()
+            begin = options.clock()
             work()
             if round_:
-                record.append(time.perf_counter() - begin)
+                record.append(options.clock() - begin)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
 Row = tuple[str, int, float, float]
 
 
-def bench_build(source: Path, concept_set: Path, home: Path, rounds: int) -> Row:
+def bench_build(source: Path, concept_set: Path, home: Path, options: argparse.Namespace) -> Row:
     from conceptset.io.tables import read_table
     from conceptset.layout.reading import open_concept_set
 
@@ -121,11 +130,11 @@ def bench_build(source: Path, concept_set: Path, home: Path, rounds: int) -> Row
                 Image.fromarray(labels).save(io.BytesIO(), "PNG", compress_level=6)
 
     places = (home / f"again{place}" for place in itertools.count())
-    ours, floor = in_turn(lambda: build(source, next(places)), bare, rounds)
+    ours, floor = in_turn(lambda: build(source, next(places)), bare, options)
     return ("build / decode + resize + encode", len(opened.entries), ours, floor)
 
 
-def bench_validate(concept_set: Path, rounds: int) -> Row:
+def bench_validate(concept_set: Path, options: argparse.Namespace) -> Row:
     from conceptset.validate import validate
 
     files = sorted((concept_set / "images").rglob("*.*"))
@@ -136,7 +145,7 @@ def bench_validate(concept_set: Path, rounds: int) -> Row:
                 np.asarray(image)
 
     images = len(list((concept_set / "images").rglob("*.jpg")))
-    ours, floor = in_turn(lambda: validate(concept_set, jobs=1), bare, rounds)
+    ours, floor = in_turn(lambda: validate(concept_set, jobs=1), bare, options)
     return ("validate / decode of photographs and maps", images, ours, floor)
 
 
@@ -158,17 +167,78 @@ def bench_dissect(concept_set: Path, home: Path, options: argparse.Namespace) ->
         ours = functools.partial(full_run, model, opened, wanted, home / "run", options)
         bare = functools.partial(bare_forward, model, opened, wanted[-1], options.batch_size)
         name = f"dissect / forward pass: {options.model} {', '.join(wanted)}"
-        rows.append((name, len(opened.entries), *in_turn(ours, bare, options.rounds)))
+        rows.append((name, len(opened.entries), *in_turn(ours, bare, options)))
     return rows
 
 
+def five_people(source: Path, home: Path) -> Path:
+    """A set in which five people drew what one drew: a little off, some left out or renamed."""
+    from conceptset.build import BuildOptions, build_set
+
+    document = json.loads(source.read_text())
+    for one in (*document["images"], *document["annotations"]):
+        one.pop("annotator", None)  # the file's name says it
+    words = [category["id"] for category in document["categories"]]
+    files = []
+    for seed, name in enumerate(PEOPLE):
+        rng = np.random.default_rng(seed)
+        kept = [dict(one) for one in document["annotations"] if rng.random() > 0.1]
+        for one in kept:
+            if rng.random() < 0.05:
+                one["category_id"] = words[rng.integers(len(words))]
+            if isinstance(one["segmentation"], list):
+                one["segmentation"] = [
+                    np.clip(np.add(ring, rng.normal(0, 2, len(ring))), 0, None).tolist()
+                    for ring in one["segmentation"]
+                ]
+        files.append(home / f"{name}.json")
+        files[-1].write_text(json.dumps({**document, "annotations": kept}))
+    roots = [source.parent / "images", source.parent, source.parent.parent / "images"]
+    first = document["images"][0]["file_name"]
+    images = next(root for root in roots if (root / first).is_file())
+    options = BuildOptions(images=images, annotator_from="file", on_error="collect")
+    build_set(files, home / "people", options)
+    return home / "people"
+
+
+def bench_annotators(source: Path, home: Path, options: argparse.Namespace) -> list[Row]:
+    """All layers at once, with five people and without."""
+    import torch
+
+    from conceptset.layout.reading import open_concept_set
+    from dissect.models import load_model
+
+    opened = open_concept_set(five_people(source, home))
+    torch.set_num_threads(options.threads)
+    model = load_model(options.model, weights=options.weights, num_classes=options.num_classes)
+    model.module.to(memory_format=torch.channels_last)
+    layers, engine = options.layers.split(","), ([], [])
+
+    def work(place: int) -> None:
+        wanted = ("all", "none")[place]
+        run = full_run(model, opened, layers, home / wanted, options, annotators=(wanted,))
+        names = ("load", "forward", "store", "thresholds", "tally")
+        engine[place].append(sum(float(run.timings[name]) for name in names))
+
+    name = f"dissect, five annotators / index alone: {options.model} {options.layers}"
+    images = len(opened.entries)
+    whole = in_turn(functools.partial(work, 0), functools.partial(work, 1), options)
+    counted = [statistics.median(times[1:]) for times in engine]
+    return [(name, images, *whole), ("  of it, until the counts stand", images, *counted)]
+
+
 def full_run(
-    model: Any, opened: Any, layers: list[str], out: Path, options: argparse.Namespace
-) -> None:
+    model: Any,
+    opened: Any,
+    layers: list[str],
+    out: Path,
+    options: argparse.Namespace,
+    annotators: tuple[str, ...] = ("none",),
+) -> Any:
     """Everything `dissect run` does but the report."""
     from dissect.api import dissect_model
 
-    dissect_model(
+    outcome = dissect_model(
         model.module,
         opened,
         layers,
@@ -178,7 +248,9 @@ def full_run(
         overwrite=True,
         threads=options.threads,
         batch_size=options.batch_size,
+        annotators=annotators,
     )
+    return outcome.run
 
 
 def bare_forward(model: Any, opened: Any, last: str, batch_size: int) -> None:
@@ -232,13 +304,14 @@ def peaks(source: Path, home: Path, options: argparse.Namespace, parts: list[str
     commands = {
         "build": ["conceptset", "build", source, "--out", home / "peak", "--jobs", "1"],
         "validate": ["conceptset", "validate", home / "set", "--jobs", "1"],
-        "dissect": [
-            *("dissect", "run", home / "set", "--model", options.model),
+    }
+    for part, name in (("dissect", "set"), ("annotators", "people")):
+        commands[part] = [
+            *("dissect", "run", home / name, "--model", options.model),
             *("--weights", options.weights, "--layers", options.layers),
             *("--out", home / "peakrun", "--threads", options.threads, "--overwrite"),
             *(("--num-classes", options.num_classes) if options.num_classes else ()),
-        ],
-    }
+        ]
     for part in parts:
         program, *arguments = commands[part]
         command = [sys.executable, "-m", program, *map(str, arguments)]

@@ -230,8 +230,12 @@ def read_codes(path: str | Path, *, data: bytes | None = None) -> IntArray:
         if image.mode in ("P", "L", "1"):
             return np.asarray(image).astype(np.int64)
         if image.mode in ("RGB", "RGBA"):
-            pixels = np.asarray(image.convert("RGB")).astype(np.int64)
-            return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
+            pixels = np.asarray(image)
+            codes = pixels[..., 0].astype(np.int64)
+            for channel, weight in ((1, 256), (2, 65536)):
+                if pixels[..., channel].any():  # label maps seldom use the third
+                    codes += pixels[..., channel].astype(np.int64) * weight
+            return codes
         raise ImageError(f"has mode {image.mode}; RGB, grey or palette was expected", path=path)
 
 

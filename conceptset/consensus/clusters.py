@@ -97,13 +97,17 @@ def _overlaps(
         counts: Pixels of each ballot.
         starts: The number of each annotator's first segment, and how many there are.
     """
-    everybody = ballots.choices.T.astype(np.int64)
+    everybody = np.ascontiguousarray(ballots.choices.T, dtype=np.int64)
+    pixels = counts.astype(float)
+    silent = (everybody == ABSTAINED).any(axis=1)
     for b, right in enumerate(everybody):
         for a, left in enumerate(everybody[:b]):
-            valid = (left != ABSTAINED) & (right != ABSTAINED)
             height, width = starts[a + 1] - starts[a] + 1, starts[b + 1] - starts[b] + 1
-            codes = left[valid] * width + right[valid]
-            table = np.bincount(codes, counts[valid], height * width).reshape(height, width)
+            codes, weights = left * width + right, pixels
+            if silent[a] or silent[b]:
+                valid = (left != ABSTAINED) & (right != ABSTAINED)
+                codes, weights = codes[valid], pixels[valid]
+            table = np.bincount(codes, weights, height * width).reshape(height, width)
             total = table.sum(axis=1)[1:, np.newaxis] + table.sum(axis=0)[1:]
             shared = table[1:, 1:]
             for s, u in np.argwhere(shared > THRESHOLD * (total - shared)).tolist():

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from conceptset.consensus import COMPARES_SEGMENTS, METHODS, Votes, decide, majority_tags
 from conceptset.errors import UsageError
 
-FEW = settings(max_examples=40)  # each of six methods
+FEW = settings(max_examples=40)  # each of several methods
 
 
 def counted(method, given_labels):
@@ -45,6 +45,7 @@ def some_votes(draw, segments=False):
 
 
 @pytest.mark.parametrize("method", ["majority", "plurality", "ignore-unlabelled"])
+@FEW
 @given(votes=some_votes())
 def test_like_a_count_in_plain_loops(method, votes):
     decision = decide(method, votes)
@@ -105,6 +106,7 @@ def test_what_every_method_keeps(method, votes):
     assert not decision.labels[empty].any()
 
 
+@FEW
 @given(votes=some_votes())
 def test_a_majority_is_a_plurality(votes):
     majority, plurality = decide("majority", votes), decide("plurality", votes)

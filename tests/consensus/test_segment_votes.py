@@ -140,7 +140,7 @@ def rectangles(draw):
     return Votes(labels, silent, pieces if draw(st.booleans()) else None)
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(rectangles())
 def test_like_sets_of_pixels(votes):
     labels, undecided = decided_plainly(votes)

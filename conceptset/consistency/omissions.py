@@ -23,6 +23,7 @@ LEAST_MORE = 0.05  # of the segments, more than among the others
 LEAST_ALONE = 0.1  # drawn alone: more, since whoever leaves out nothing draws some things alone
 _MOSTLY = 2  # concepts are named
 _HALF = 0.5  # of what is left out must be theirs
+_ALL = 0.99
 
 IntArray = NDArray[np.int64]
 
@@ -46,13 +47,15 @@ def _claim(evidence: Evidence, category: int, annotator: int, figure: str) -> li
         rest = evidence.mean_of(category, others, figure)
     else:  # one person and a model
         rest = evidence.held(category, annotator, "extra" if figure == "not_found" else "not_found")
-    more = assess(difference(own, rest))
+    more = assess(own if math.isnan(rest.values[0]) else difference(own, rest))
     if math.isnan(more.value):
         return []
     effect = 0.0
     if more.low is not None and more.low > 0:
         effect = _beside_most(evidence, category, annotator, figure)
     scores, mostly = _what(evidence, category, annotator, figure) if effect else ({}, "")
+    if own.values[0] > _ALL:
+        mostly = ""
     text = _say(evidence, annotator, figure, mostly, (own.values[0], own.values[0] - more.value))
     name = evidence.name(annotator)
     verdict = evidence.verdict(category, "quantity", name, text, assess(own), scores)
@@ -65,11 +68,12 @@ def _say(
 ) -> str:
     name = named(evidence.name(annotator))
     others = evidence.others(annotator)
-    own, rest = (percent(max(0.0, share)) for share in shares)
+    own = percent(shares[0])
+    rest = "nothing" if shares[1] <= 0 else percent(shares[1])
     if figure == "extra":
         return (
             f"{name} draws what the others leave out: {own} of the segments{mostly}; "
-            f"of the others' segments it is {rest}"
+            f"of the others' segments it is {rest.replace('nothing', 'none')}"
         )
     if len(others) == 1:
         other = named(evidence.name(others[0]))
@@ -99,7 +103,8 @@ def _beside_most(evidence: Evidence, category: int, annotator: int, figure: str)
             for whose in (mine, theirs)
         }
         more, less = (theirs, mine) if figure == "not_found" else (mine, theirs)
-        found = assess(difference(rates[more], rates[less]))
+        own, rest = rates[more], rates[less]  # the latter is undefined if nothing was drawn
+        found = assess(own if math.isnan(rest.values[0]) else difference(own, rest))
         sure.append(found.value if found.low is not None and found.low > 0 else 0.0)
     return beside_most(sure)
 

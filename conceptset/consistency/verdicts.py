@@ -44,14 +44,14 @@ def judge(entries: Entries, counts: Counts, material: Material) -> list[Verdict]
     evidence = Evidence.of(entries, counts, material)
     claims: list[Claim] = []
     for category in range(len(material.categories)):
+        same = identity_claims(evidence, category)
+        claims += [*same, *naming_claims(evidence, category), *session_claims(evidence, category)]
         for annotator in evidence.roster.first:
             if evidence.others(annotator):
                 claims += _bias_claims(evidence, category, annotator)
-                claims += _outlier_claims(evidence, category, annotator)
                 claims += omission_claims(evidence, category, annotator)
-        claims += naming_claims(evidence, category)
-        claims += session_claims(evidence, category)
-        claims += identity_claims(evidence, category)
+                if not any(claim.is_certain for claim in same):  # a copy agrees with its original
+                    claims += _outlier_claims(evidence, category, annotator)
     return [claim.verdict for claim in screen(claims)]
 
 

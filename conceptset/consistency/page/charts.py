@@ -110,8 +110,8 @@ def scale_for(
     last = max(last, first + 1)
     low = max(bounds[0], round(first * step, 9))
     high = min(bounds[1], round(last * step, 9))
-    if high <= low:
-        low = high - step
+    if high <= low:  # everything lies on the upper bound
+        first, low = first - 1, high - step
     bare = Scale(low, high, width)
     ticks = tuple(
         Tick(bare.place(value), value)

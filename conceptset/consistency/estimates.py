@@ -38,7 +38,8 @@ def ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
     [0.5, nan]
     """
-    quotient = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    same = above.shape == below.shape  # numpy's broadcasting of shapes is slow
+    quotient = np.full(above.shape if same else np.broadcast(above, below).shape, np.nan)
     np.divide(above, below, out=quotient, where=below != 0)
     return quotient
 

@@ -24,7 +24,7 @@ from conceptset.consistency.document import (
 from conceptset.consistency.estimates import Estimate, Estimates
 from conceptset.consistency.grouping import GroupedCounts
 from conceptset.consistency.images import MAX_ALONE, image_entries, images_alone, rows_among
-from conceptset.consistency.intervals import RESAMPLES, SEED
+from conceptset.consistency.intervals import MIN_IMAGES, RESAMPLES, SEED
 from conceptset.consistency.layers import ImageMeans, PairMeans, layer_entry
 from conceptset.consistency.material import Material
 from conceptset.consistency.objects import objects_alpha
@@ -105,9 +105,15 @@ def compute(
 def _notes(roster: Roster, entries: Entries) -> list[str]:
     """What cannot be said at all."""
     if len(roster.persons) < 2:
-        return ["Only one person annotated, so nothing can be said about agreement between people."]
+        who = "Only one person" if roster.persons else "No person"
+        return [f"{who} annotated, so nothing can be said about agreement between people."]
     if not entries.shared_images:
         return ["No image was annotated by two persons, so nothing can be said about agreement."]
+    if entries.shared_images < MIN_IMAGES:
+        return [
+            f"{entries.shared_images} images were annotated by two persons or more; intervals need "
+            f"{MIN_IMAGES}, so what is chance among images cannot be told."
+        ]
     return []
 
 
@@ -168,11 +174,13 @@ class _Layer:
         means: tuple[ConceptMeans, PairMeans, PairAgreements, dict[int, Beside]],
     ) -> None:
         concepts, of_pairs, together, beside = means
-        counts = self._grouped.pair(self._place, a, b)
+        images = np.zeros(0, dtype=np.int64)
         names = (self._roster.name(a), self._roster.name(b))
         estimates: dict[str, Estimate] = {}
         entry = empty_entry(names, self._name, kind)
-        if len(counts.images):
+        if self._grouped.compared.has(self._place, a, b):
+            counts = self._grouped.pair(self._place, a, b)
+            images = counts.images
             visit = concepts.visit if kind == "people" else None
             estimates = estimate_pair(counts, entries.estimates.resamples, visit)
             check_splits(estimates, f"{names[0]} and {names[1]}, {self._name}")
@@ -181,7 +189,7 @@ class _Layer:
                 self._name,
                 kind,
                 estimates,
-                images=len(counts.images),
+                images=len(images),
                 confusions=confusions_of(counts, self._material.concepts),
             )
             if kind == "people":
@@ -193,7 +201,7 @@ class _Layer:
         for annotator, other in ((a, b), (b, a)):  # means are over persons, not over models
             if other in self._roster.persons:
                 beside[annotator].add(
-                    self._roster.name(other), estimates, counts.images, is_a=annotator == a
+                    self._roster.name(other), estimates, images, is_a=annotator == a
                 )
 
     def _fill_people(self, entries: Entries, means: PairMeans, beside: dict[int, Beside]) -> None:

@@ -20,22 +20,25 @@ class PairRows:
 
     def __init__(self, table: Table, annotators: int) -> None:
         self._annotators = annotators
-        keys = self._keys(table["category"], table["a"], table["b"])
+        size = np.int64(max(1, annotators))
+        keys = (table["category"].astype(np.int64) * size + table["a"]) * size + table["b"]
         self._order = np.argsort(keys, kind="stable")
-        self._keys_sorted = keys[self._order]
+        held, starts = np.unique(keys[self._order], return_index=True)
+        ends = np.append(starts[1:], len(keys))[: len(starts)]  # none of an empty table
+        self._places = {
+            (key // (size * size), key // size % size, key % size): slice(start, end)
+            for key, start, end in zip(held.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        }
         self._table = table
 
-    def _keys(self, category: IntArray, a: IntArray, b: IntArray) -> IntArray:
-        size = np.int64(max(1, self._annotators))
-        keys: IntArray = (category.astype(np.int64) * size + a) * size + b
-        return keys
+    def has(self, category: int, a: int, b: int) -> bool:
+        """Whether a pair has rows."""
+        return (category, a, b) in self._places
 
     def of(self, category: int, a: int, b: int) -> Table:
         """The rows of one pair."""
-        size = max(1, self._annotators)
-        key = (category * size + a) * size + b
-        low, high = np.searchsorted(self._keys_sorted, [key, key + 1])
-        return self._table[self._order[low:high]]
+        place = self._places.get((category, a, b))
+        return self._table[:0] if place is None else self._table[self._order[place]]
 
 
 class GroupedCounts:

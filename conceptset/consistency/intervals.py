@@ -109,12 +109,12 @@ def percentile_intervals(
         index: Interval(float(low), float(high))
         for index, low, high in zip(whole, *ends, strict=True)
     }
-    return [
-        found[index]
-        if index in found
-        else percentile_interval(row, images=images[index], level=level)
-        for index, row in enumerate(estimates)
-    ]
+    for index, row in enumerate(estimates):
+        if images[index] < MIN_IMAGES:
+            found[index] = _without_resamples(images[index])
+        elif index not in found:
+            found[index] = percentile_interval(row, images=images[index], level=level)
+    return [found[index] for index in range(len(estimates))]
 
 
 def _without_resamples(images: int) -> Interval:

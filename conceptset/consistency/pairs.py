@@ -23,14 +23,12 @@ from conceptset.consistency.estimates import Estimate, null_figure, to_figures
 from conceptset.consistency.grouping import PairCounts, count_names
 from conceptset.consistency.labels import LabelFigures, LabelSums, label_sums
 from conceptset.consistency.ratios import (
-    NO_COMMON_LABEL,
     NO_MATCH,
-    NO_PIXEL,
-    NOTHING_LABELLED,
     PARTS,
+    REASONS,
+    Shares,
     Sums,
     estimate_ratios,
-    split_shares,
 )
 from conceptset.consistency.resampling import Resamples, Values
 from conceptset.consistency.roster import PairKind
@@ -43,15 +41,11 @@ NO_SHARED_IMAGES = "no shared images"
 LabelVisitor = Callable[[LabelSums, Sums], None]
 
 
-def _medians(counts: PairCounts, resamples: Resamples) -> dict[str, Estimate]:
+def _medians(counts: PairCounts, shares: Shares, resamples: Resamples) -> dict[str, Estimate]:
     """Medians over images of the splits, and over matches of the log ratio of areas."""
     asked: dict[str, tuple[Values, str]] = {}
-    for denominator, reason in (
-        ("any", NOTHING_LABELLED),
-        ("all", NO_PIXEL),
-        ("both", NO_COMMON_LABEL),
-    ):
-        for part, share in split_shares(counts.compared, denominator).items():
+    for denominator, reason in REASONS.items():
+        for part, share in shares[denominator].items():
             defined = np.isfinite(share)
             values = Values(counts.images[defined], share[defined])
             asked[f"{denominator}.median.{part}"] = values, reason
@@ -90,8 +84,9 @@ def estimate_pair(
         By the names of PAIR_FIGURES; parts of splits as `any.mean.quality`, sensitivity as
         `0.25.quality`.
     """
-    estimates, sums = estimate_ratios(counts, resamples)
-    estimates |= _medians(counts, resamples)
+    shares = Shares(counts.compared)
+    estimates, sums = estimate_ratios(counts, shares, resamples)
+    estimates |= _medians(counts, shares, resamples)
     over_labels = LabelFigures(sums)
     for part in label_sums(counts, resamples):
         over_labels.add(part)

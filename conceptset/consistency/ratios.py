@@ -87,17 +87,25 @@ def split_shares(rows: Table, denominator: str, threshold: int = 0) -> dict[str,
     return {kind: ratio(count, whole) for kind, count in pixels.items()}
 
 
-_REASONS = {"any": NOTHING_LABELLED, "all": NO_PIXEL, "both": NO_COMMON_LABEL}
+REASONS = {"any": NOTHING_LABELLED, "all": NO_PIXEL, "both": NO_COMMON_LABEL}
 
 
-def _split_ratios(rows: Table) -> dict[str, Ratio]:
+class Shares(dict[str, dict[str, FloatArray]]):
+    """Shares per image of a pair at the first threshold, by denominator and part."""
+
+    def __init__(self, rows: Table) -> None:
+        super().__init__({name: split_shares(rows, name) for name in REASONS})
+
+
+def _split_ratios(rows: Table, shares: Shares) -> dict[str, Ratio]:
     ratios = {}
-    for denominator, reason in _REASONS.items():
+    for denominator, reason in REASONS.items():
         pixels = split_pixels(rows, denominator, 0)
         whole = pixels.pop("whole")
         for part, count in pixels.items():
+            share = shares[denominator][part]
             ratios[f"{denominator}.pooled.{part}"] = Ratio(count, whole, reason)
-            ratios[f"{denominator}.mean.{part}"] = mean_over_images(ratio(count, whole), reason)
+            ratios[f"{denominator}.mean.{part}"] = mean_over_images(share, reason)
     for place, threshold in enumerate(THRESHOLDS[1:], start=1):
         for part, share in split_shares(rows, "any", place).items():
             ratios[f"{threshold}.{part}"] = mean_over_images(share, NOTHING_LABELLED)
@@ -149,35 +157,37 @@ def _segment_ratios(rows: Table) -> dict[str, Ratio]:
     }
 
 
-def pair_ratios(counts: PairCounts) -> dict[str, Ratio]:
+def pair_ratios(counts: PairCounts, shares: Shares) -> dict[str, Ratio]:
     """All of them, by name; parts of splits as `any.mean.quality`, `0.25.naming` and so on."""
     partitions = {
         name: mean_over_images(counts.compared[name], NO_PIXEL)
         for name in ("covering_a", "covering_b", "rand", "vi", "gce", "lce")
     }
     return {
-        **_split_ratios(counts.compared),
+        **_split_ratios(counts.compared, shares),
         **_match_ratios(counts),
         **_segment_ratios(counts.compared),
         **partitions,
     }
 
 
-def estimate_ratios(counts: PairCounts, resamples: Resamples) -> tuple[dict[str, Estimate], Sums]:
+def estimate_ratios(
+    counts: PairCounts, shares: Shares, resamples: Resamples
+) -> tuple[dict[str, Estimate], Sums]:
     """All quotients in every resample, and the sums that other figures of the pair start from."""
-    rows, ratios = counts.compared, pair_ratios(counts)
+    rows, ratios = counts.compared, pair_ratios(counts, shares)
     sheet = _Sheet(resamples, counts.images)
     further = [
         sheet.put(column.astype(np.float64))
         for column in (np.ones(len(rows)), rows["valid"], rows["both"], rows["matches"][:, 0])
     ]
-    places = {name: (sheet.put(r.above), sheet.put(r.below)) for name, r in ratios.items()}
+    above = [sheet.put(one.above) for one in ratios.values()]
+    below = [sheet.put(one.below) for one in ratios.values()]
     sums = sheet.totals()
+    quotients = ratio(sums[above], sums[below])
     estimates = {
-        name: Estimate(
-            ratio(sums[above], sums[below]), sheet.images_with(below), ratios[name].reason
-        )
-        for name, (above, below) in places.items()
+        name: Estimate(quotient, sheet.images_with(place), one.reason)
+        for (name, one), quotient, place in zip(ratios.items(), quotients, below, strict=True)
     }
     return estimates, Sums(*(sums[place] for place in further))
 

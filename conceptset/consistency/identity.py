@@ -5,13 +5,19 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+import shlex
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
+
+from conceptset.consistency.counts import Table
+from conceptset.consistency.material import Annotator
+from conceptset.errors import printable
 
 NEARLY = 0.995  # agreement that two people do not reach by themselves
 _MIN_SHARED = 5  # images for that
 _CLOSE = 0.85  # of difflib; "bartholomew" and "bartolomew" have 0.95
+_TOLD = 5  # pairs; the rest is counted
 _MIN_LETTERS = 5  # below that a slip of the pen is another name
 _WORD = re.compile(r"[^\W_]+")
 _ADDRESS = re.compile(r"([^@\s]+)@[^@\s]+\.[^@\s]+")
@@ -70,6 +76,29 @@ def same_person_suspects(
             less, more = sorted((a, b), key=lambda name: (len(seen[name]), name))
             found.append(Suspect(less, more, reason, f"{less}={more}{'#2' if shared else ''}"))
     return found
+
+
+def identity_notes(drawn: Table, annotators: Sequence[Annotator]) -> list[str]:
+    """What to tell of names that look alike, one sentence for each pair.
+
+    Args:
+        drawn: Rows of DRAWN.
+        annotators: Everybody, in the order of the material.
+    """
+    worked: dict[str, set[int]] = {}
+    for place, one in enumerate(annotators):
+        if one.kind == "person":
+            rows = drawn[drawn["annotator"] == place]
+            worked.setdefault(one.name, set()).update(rows["image"].tolist())
+    suspects = same_person_suspects(worked)
+    notes = [
+        f'"{printable(one.a, 60)}" and "{printable(one.b, 60)}" {one.reason}. If they are one '
+        f"person, --alias {shlex.quote(printable(one.alias, 200))} joins them."
+        for one in suspects[:_TOLD]
+    ]
+    if len(suspects) > _TOLD:
+        notes.append(f"{len(suspects) - _TOLD} more pairs of names look alike.")
+    return notes
 
 
 def how_alike(a: str, b: str) -> str | None:

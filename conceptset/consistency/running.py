@@ -16,6 +16,7 @@ from conceptset.consistency.counting import CountSettings, count_image
 from conceptset.consistency.counts import THRESHOLDS, Counts, concatenate
 from conceptset.consistency.document import ConsistencyReport, ImageEntry, Settings
 from conceptset.consistency.figures import Entries, compute
+from conceptset.consistency.identity import identity_notes
 from conceptset.consistency.intervals import LEVEL, SEED
 from conceptset.consistency.opening import open_material
 from conceptset.consistency.options import ConsistencyOptions
@@ -116,6 +117,7 @@ def _compare(
         entries = compute(counts, material, resamples=options.resamples, seed=SEED)
         entries.annotators = place_people(entries.annotators, entries.estimates)
         entries.verdicts += judge(entries, counts, material)
+        entries.notes += identity_notes(counts.drawn, material.annotators)
     report = _report(opened, options, entries)
     if folder is not None:
         with step("writing") as progress:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptset import __version__
+from conceptset.consistency.identity import how_alike
 from conceptset.consistency.intervals import MIN_IMAGES
 from conceptset.errors import UsageError, printable
 from conceptset.io.atomic import check_target, new_directory
@@ -182,8 +183,10 @@ def _notes_on_names(people: Sequence[str], known: Sequence[str]) -> list[str]:
     for name in people:
         if name in known:
             continue
-        near = difflib.get_close_matches(name.casefold(), folded, n=3)
-        meant = " or ".join(repr(printable(folded[one], 60)) for one in near)
+        close = difflib.get_close_matches(name.casefold(), folded, n=3)
+        alike = (other for other in known if how_alike(name, other))
+        near = list(dict.fromkeys([*alike, *(folded[one] for one in close)]))[:3]
+        meant = " or ".join(repr(printable(one, 60)) for one in near)
         result.append(
             f"{printable(name, 60)!r} has annotated nothing in this set and is taken as a new "
             f"person{f'; did you mean {meant}?' if near else ''}"

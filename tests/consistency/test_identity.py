@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conceptset.consistency.identity import how_alike, same_person_suspects
+from conceptset.consistency.counts import DRAWN
+from conceptset.consistency.identity import how_alike, identity_notes, same_person_suspects
+from conceptset.consistency.material import Annotator
 
 ONE_PERSON = [
     ("ada", "Ada"),
@@ -73,6 +77,20 @@ def test_copies():
     assert "99.9%" in suspect.reason
     assert "9 images" in suspect.reason
     assert suspect.alias == "ada=ben#2"
+
+
+def test_notes():
+    names = ["Ada L", "ada.l", "b'en", "B'EN"]
+    annotators = [Annotator(name) for name in names]
+    annotators += [Annotator("Ada L", 2), Annotator("ada-l", kind="model")]
+    drawn = np.zeros(6, DRAWN)
+    drawn["annotator"], drawn["image"] = range(6), [0, 1, 2, 2, 3, 4]
+    first, second = identity_notes(drawn, annotators)
+    assert first.startswith('"ada.l" and "Ada L" differ in capitals')
+    assert "--alias 'ada.l=Ada L' joins" in first
+    assert shlex.split(second)[-3] == "B'EN=b'en#2"
+    many = [Annotator(f"a{'.' * number}") for number in range(8)]
+    assert "23 more pairs" in identity_notes(np.zeros(0, DRAWN), many)[-1]
 
 
 def test_many_people():

@@ -224,6 +224,14 @@ def test_target_that_exists(world, tmp_path):
     assert (tmp_path / "a/sample.json").is_file()
 
 
+def test_an_address_is_near_the_name(world, tmp_path):
+    options = SampleOptions(repeat="12", annotators=("ada@example.org", "ben", "eve"))
+    notes = sample_set(world / "set", tmp_path / "a", options).notes
+    assert notes[0].endswith("did you mean 'ada'?")
+    assert notes[1].startswith("'eve' has annotated nothing")
+    assert "did you mean" not in notes[1]
+
+
 def test_hostile_names_stay_below_the_directory(world, tmp_path):
     names = ["../../evil", "a/b", "con", "ada.csv", "Ä\u202e", "x" * 500]
     options = SampleOptions(repeat="3", annotators=tuple(names))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.consensus import METHODS, Votes, decide
+from conceptset.consensus import COMPARES_SEGMENTS, METHODS, Votes, decide
 from dissect.regions import Regions
 from dissect.upsample import IntArray
 
@@ -43,7 +43,7 @@ def choose_method(of_root: str) -> Method:
     >>> choose_method("plurality").name, choose_method("dawid-skene").name
     ('plurality', 'majority')
     """
-    if of_root in (*_LOCAL, "staple"):
+    if of_root in METHODS and of_root not in COMPARES_SEGMENTS:
         return Method(of_root, of_root, "")
     if of_root in METHODS:
         reason = f"{of_root} compares segments, which label maps do not hold"

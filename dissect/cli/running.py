@@ -26,7 +26,7 @@ from conceptset.present.console import (
 
 if TYPE_CHECKING:
     from dissect.api import Outcome
-    from dissect.state import RunConfig
+    from dissect.state import Run, RunConfig
 
 SetArgument = Annotated[Path, typer.Argument(metavar="SET", help="A concept set.")]
 Model = Annotated[
@@ -354,7 +354,24 @@ def _tell(outcome: Outcome, page: Path) -> None:
     columns = [("layer", "left"), ("units", "right"), ("map", "right")]
     columns += [(name, "right") for name in ("detectors", "unique concepts", "unique by category")]
     show_table(columns, rows)
+    if record.annotators:
+        show(_name_annotators(record))
     show(f"report: {page}")
+
+
+def _name_annotators(record: Run) -> str:
+    """Whose labels were tallied as well."""
+    from conceptset.errors import printable
+
+    names = [printable(name, 40) or "(unnamed)" for name in record.config.annotators or ()]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    leave = record.leave_one_out
+    method = f"; consensus without one person: {leave.method}" if leave else ""
+    reason = f" ({leave.reason})" if leave and leave.reason else ""
+    return f"also against the labels of {', '.join(names[:8])}{more}{method}{reason}"
+
+
+_TOLD = {"name", "fingerprint", "layers", "annotators", "leave_one_out"}
 
 
 def _as_json(outcome: Outcome, page: Path) -> dict[str, object]:
@@ -363,4 +380,4 @@ def _as_json(outcome: Outcome, page: Path) -> dict[str, object]:
         "unchanged": outcome.unchanged,
         "report": str(page),
     }
-    return document | outcome.run.model_dump(mode="json", include={"name", "fingerprint", "layers"})
+    return document | outcome.run.model_dump(mode="json", include=_TOLD)

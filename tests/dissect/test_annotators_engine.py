@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -15,16 +16,20 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from typer.testing import CliRunner
 
 from conceptset.build import BuildOptions, build_set
 from conceptset.errors import LayoutError, UsageError
 from conceptset.layout.reading import open_concept_set, read_index
 from dissect.analysis import INTERVAL_COLUMNS
 from dissect.api import dissect_model
+from dissect.cli import app
 from dissect.counts import read_agreement, read_counts, read_without
 from dissect.errors import RunExistsError
 from dissect.given import read_thresholds
+from dissect.hearing import hear_image
 from dissect.state import RunLayout, open_run
+from dissect.voices import open_panel
 
 LAYERS = ("0", "2")
 
@@ -424,6 +429,30 @@ def test_another_root_than_a_vote(run, tmp_path):
             assert same_counts(base, read_counts(own.counts(layer)), rows)
 
 
+def assert_voted_again(root):
+    """What everybody decides, voted again from their maps, is what the root index says."""
+    opened = open_concept_set(root)
+    panel = open_panel(opened, opened.entries, opened.categories, wanted=None, index="index.csv")
+    panel = replace(panel, method=replace(panel.method, reason="so that all are asked"))
+    labelled = 0
+    for entry in opened.entries:
+        heard = hear_image(opened, panel, entry, opened.categories)
+        first, last = (heard.labels.of(heard.voices.index(v)) for v in (0, panel.everybody))
+        for name in ("labels", "truth"):
+            found, stored = (getattr(heard.labels, name)[part].tolist() for part in (last, first))
+            assert found == stored, entry.image
+        masks = heard.labels.weights[:, last] == heard.labels.weights[:, first]
+        assert masks.all(), entry.image
+        labelled += len(heard.labels.labels[first])
+    assert labelled
+
+
+@pytest.mark.parametrize("method", ["majority", "plurality", "ignore-unlabelled", "staple"])
+def test_votes_of_all_give_the_root_again(tmp_path, method):
+    root = build_scenes(tmp_path / "world", consensus=method)
+    assert_voted_again(root)
+
+
 def test_an_unknown_name(run, scenes):
     with pytest.raises(UsageError) as caught:
         run(concept_set=scenes, annotators=("ada", "eve"))
@@ -471,12 +500,39 @@ def test_maps_of_another_size(run, scenes, tmp_path):
         run(concept_set=root)
 
 
+NETWORK = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 3, 3, stride=2, padding=1))
+"""
+
+
+def test_on_the_command_line(scenes, tmp_path):
+    (tmp_path / "net.py").write_text(NETWORK)
+    command = ["run", str(scenes), "--model", f"{tmp_path / 'net.py'}:Net", "--layers", "0"]
+    command += ["--out", str(tmp_path / "run"), "--mean", "0,0,0", "--std", "1,1,1"]
+    command += ["--device", "cpu", "--threads", "1", "--quantile", "0.05", "--top-images", "0"]
+    unknown = CliRunner().invoke(app, [*command, "--annotators", "eve"])
+    assert (unknown.exit_code, "'eve', whom the set" in unknown.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+    first = CliRunner().invoke(app, [*command, "--annotators", "ben#2, cy", "--quiet"])
+    assert first.exit_code == 0, first.output
+    assert "also against the labels of ben#2, cy; consensus without one" in first.stdout
+    again = CliRunner().invoke(app, [*command, "--annotators", "cy,ben-2", "--json"])
+    document = json.loads(again.stdout)
+    assert document["unchanged"] is True
+    assert [one["directory"] for one in document["annotators"]] == ["ben-2", "cy"]
+    assert document["leave_one_out"]["method"] == "majority"
+
+
 @pytest.mark.real
 def test_cars_of_four_people(run, shared, tmp_path):
     """Real drawings with parts: each person as in a run of their own, and the root voted again."""
     source = shared / "samples/labelme_xml/multi_annotator_cars"
     options = BuildOptions(image_size=(64, 64), segmentation_size=(32, 32), on_error="collect")
     build_set([source], tmp_path / "cars", options)
+    assert_voted_again(tmp_path / "cars")
     outcome = run(layers=LAYERS, concept_set=tmp_path / "cars")
     layout = RunLayout(outcome.root)
     assert outcome.run.config.annotators == ("ecyou", "mhsieh2", "sngandhi", "ylp")

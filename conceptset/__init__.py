@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         merge_sets,
         open_set,
         repair_set,
+        sample_set,
         validate_set,
     )
     from conceptset.errors import ConceptsetError
@@ -27,6 +28,7 @@ _HOME = {
     "merge_sets": "conceptset.api",
     "open_set": "conceptset.api",
     "repair_set": "conceptset.api",
+    "sample_set": "conceptset.api",
     "validate_set": "conceptset.api",
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "merge_sets",
     "open_set",
     "repair_set",
+    "sample_set",
     "validate_set",
 ]
 

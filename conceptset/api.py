@@ -10,10 +10,13 @@ from conceptset.build import build_set as _build_set
 from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.running import Comparison, compare_annotators
 from conceptset.layout.reading import ConceptSet, open_concept_set
+from conceptset.layout.samples import Sample
 from conceptset.merge import MergeOptions, MergeReport
 from conceptset.merge import merge_sets as _merge_sets
 from conceptset.repair import RepairOptions, RepairReport
 from conceptset.repair import repair_set as _repair_set
+from conceptset.sampling import SampleOptions
+from conceptset.sampling import sample_set as _sample_set
 from conceptset.validate import Report, validate
 
 
@@ -92,6 +95,20 @@ def measure_consistency(
         options or ConsistencyOptions(),
         out=None if out is None else Path(out),
     )
+
+
+def sample_set(root: str | Path, out: str | Path, options: SampleOptions) -> Sample:
+    """Draw images that several people annotate again, and write a task list for each.
+
+    Args:
+        root: The set, one of ours or a foreign Broden layout.
+        out: The directory to write.
+        options: See `conceptset.sampling.SampleOptions`.
+
+    Raises:
+        ConceptsetError: See `conceptset.errors`; nothing is left behind.
+    """
+    return _sample_set(Path(root), Path(out), options)
 
 
 def open_set(root: str | Path, index: str = "index.csv") -> ConceptSet:

@@ -177,9 +177,9 @@ def hits_of(trials, errors, *, bad, alike=()):
 @pytest.mark.parametrize("errors", [[0.1, 0.1, 0.1, 0.1, 0.25], [0.05, 0.05, 0.3, 0.3, 0.45]])
 def test_order_of_people_who_err_independently(errors):
     """Against the majority of the others or against each of them: equally good, up to chance."""
-    others, plain = hits_of(20, errors, bad=[4])
+    others, plain = hits_of(12, errors, bad=[4])
     assert others >= plain - 2
-    assert others >= 12
+    assert others >= 7
 
 
 def test_order_where_two_share_their_errors():

@@ -225,7 +225,7 @@ pictures = st.lists(
 
 
 @given(pictures)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_plain_loops(images):
     masks = [
         {a: [(rectangle(*box, 14), name) for box, name in own] for a, own in sorted(drawn.items())}

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from conceptset import sample_set
 from conceptset.cli import app
 from conceptset.errors import LayoutError, UsageError
 from conceptset.layout.schemas import schema
-from conceptset.sampling import SampleOptions, sample_set
+from conceptset.sampling import SampleOptions
 
 SQUARE = [2, 2, 12, 2, 12, 12, 2, 12]
 CONCEPTS = ["car", "bus", "tram"]

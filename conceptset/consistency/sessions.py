@@ -7,6 +7,7 @@ has a million lines. Lines of one image need not lie together.
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ from conceptset.layout.models import AnnotatorRow
 
 HINT = "'conceptset validate' lists the defects of the set, 'conceptset repair' writes a right one."
 _MAX_LINE = 64 << 20
+# How `build` writes a line, names without escapes: found without decoding all of it.
+_AS_WRITTEN = re.compile(
+    rb'\{"image": "([^"\\]*)", "order": [0-9]+, "kind": "([a-z]+)", '
+    rb'"concept": "([^"\\]*)", "category": "([a-z][a-z0-9_]*)", '
+)
 _KEYS = ("image", "concept", "category", "kind")
 
 Numbers = NDArray[np.int64]
@@ -66,6 +72,8 @@ class Scan:
         self.concepts: set[str] = set()
         self.categories: set[str] = set()
         self._images = images
+        self._places = {image.encode(): place for image, place in images.items()}
+        self._raw: set[tuple[bytes, bytes]] = set()
 
     def session(self, root: Path, row: AnnotatorRow, place: int, worked: Numbers) -> Session:
         """Where the segments of one row of annotators.csv lie.
@@ -87,6 +95,7 @@ class Scan:
                 offsets.append(offset)
                 lengths.append(len(text))
             last, end = image, offset + len(text)
+        self._note_raw(path)
         found = np.array(numbers, dtype=np.int64)
         strange = np.setdiff1d(found[0], worked)
         if len(strange):
@@ -102,8 +111,14 @@ class Scan:
 
     def _note(self, text: bytes, path: Path, line: int) -> int:
         """The image of a line; its names are noted. Whoever reads it again checks the rest."""
+        head = _AS_WRITTEN.match(text)
+        if head is not None and head[1] in self._places:
+            if head[2] != b"tag":
+                self._raw.add((head[3], head[4]))
+            return self._places[head[1]]
         try:
-            image, concept, category, kind = (json.loads(text)[key] for key in _KEYS)
+            row = json.loads(text)
+            image, concept, category, kind = (row[key] for key in _KEYS)
             place = self._images.get(image)
         except (ValueError, TypeError, KeyError, RecursionError):
             raise _bad_line(path, line, "is no segment") from None
@@ -113,6 +128,16 @@ class Scan:
             self.concepts.add(concept)
             self.categories.add(category)
         return place
+
+    def _note_raw(self, path: Path) -> None:
+        """Note the names that were met as bytes."""
+        try:
+            for concept, category in self._raw:
+                self.concepts.add(concept.decode())
+                self.categories.add(category.decode())
+        except UnicodeDecodeError as error:
+            raise LayoutError("is not UTF-8 text", path=path, hint=HINT) from error
+        self._raw.clear()
 
 
 def _bad_line(path: Path, line: int, text: str) -> LayoutError:

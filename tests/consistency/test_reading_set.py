@@ -97,6 +97,24 @@ def test_lines_may_lie_in_any_order(original, concepts):
     assert found[7].drawn == expected[7].drawn
 
 
+def test_lines_need_not_look_as_we_write_them(concepts):
+    """Keys in another order, names with quotes and letters beyond ASCII, escaped or not."""
+
+    def call_it(line):
+        return line | {"concept": 'a "b" \\ \u00e9', "name": "x"} if line["order"] else line
+
+    rewrite(concepts, "ada", lambda lines: list(map(call_it, lines)))
+    path = segments_of(concepts, "ada")
+    escaped = open_set(concepts, PLAIN).material
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert 'a "b" \\ \u00e9' in escaped.concepts
+    for options in ({"ensure_ascii": False}, {"sort_keys": True}, {"separators": (",", ":")}):
+        path.write_text("".join(f"{json.dumps(line, **options)}\n" for line in lines))
+        other = open_set(concepts, PLAIN).material
+        assert other.concepts == escaped.concepts
+        assert list(other.stream) == list(escaped.stream)
+
+
 def test_looked_and_found_nothing_is_not_the_same_as_not_looked(original, concepts):
     index = concepts / "annotators/cleo/index.csv"
     with index.open(newline="") as stream:

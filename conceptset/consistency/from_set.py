@@ -86,38 +86,26 @@ def open_set(root: Path, options: ConsistencyOptions) -> Opened:
     concepts = open_concept_set(root)
     aliases = Aliases(options.aliases)
     rows = concepts.annotators
-    people = [
-        (aliases.person(Person(row.annotator, row.session)), row.kind == "model") for row in rows
-    ]
-    known = {person.name for person, _ in people}
-    for name in options.model_annotators:
-        if name not in known:
-            raise UsageError(
-                f"--model-annotator is {name!r}, an annotator of the set was expected",
-                hint=f"Annotators: {', '.join(map(repr, sorted(known)[:8])) or 'none'}.",
-            )
-    annotators, places = name_annotators(
-        (person, is_model or person.name in options.model_annotators) for person, is_model in people
-    )
+    annotators, places = name_annotators(_people(rows, aliases, options.model_annotators))
     images, sizes, worked = _images(concepts, rows)
     scan = Scan({name: place for place, name in enumerate(images)})
     sessions = [
         scan.session(root, row, place, own)
         for row, place, own in zip(rows, places, worked, strict=True)
     ]
-    skipped = _computed_colors(concepts.manifest)
-    categories = choose_categories(scan.categories - skipped, options.categories)
-    names_ = tuple(sorted(scan.concepts))
+    computed = _computed_colors(concepts.manifest)
+    categories = choose_categories(scan.categories - computed, options.categories)
+    drawn = tuple(sorted(scan.concepts))
     codes = _Codes(
         root,
-        {name: code for code, name in enumerate(names_, start=1)},
+        {name: code for code, name in enumerate(drawn, start=1)},
         {name: place for place, name in enumerate(categories)},
-        frozenset((scan.categories | skipped) - set(categories)),
+        frozenset((scan.categories | computed) - set(categories)),
     )
     stream = LazyImages(functools.partial(load_from_set, codes), _Tasks(images, sizes, sessions))
     material = Material(
         annotators=annotators,
-        concepts=names_,
+        concepts=drawn,
         categories=categories,
         images=images,
         overlap=options.overlap or _overlap(concepts.manifest),
@@ -126,6 +114,24 @@ def open_set(root: Path, options: ConsistencyOptions) -> Opened:
     )
     taxonomy = _setting(concepts.manifest, "taxonomy")
     return Opened(material, stream, Problems(), taxonomy, tuple(aliases.notes()))
+
+
+def _people(
+    rows: Sequence[AnnotatorRow], aliases: Aliases, models: Sequence[str]
+) -> list[tuple[Person, bool]]:
+    """Who the rows of annotators.csv are, each with whether it is a model."""
+    people = [aliases.person(Person(row.annotator, row.session)) for row in rows]
+    known = {person.name for person in people}
+    for name in models:
+        if name not in known:
+            raise UsageError(
+                f"--model-annotator is {name!r}, an annotator of the set was expected",
+                hint=f"Annotators: {', '.join(map(repr, sorted(known)[:8])) or 'none'}.",
+            )
+    return [
+        (person, row.kind == "model" or person.name in models)
+        for row, person in zip(rows, people, strict=True)
+    ]
 
 
 def _setting(manifest: Manifest | None, key: str) -> str | None:

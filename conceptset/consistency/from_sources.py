@@ -21,7 +21,7 @@ from conceptset.build.painting import BadShape, fill_shapes, shape_code
 from conceptset.build.sources import Opened as OpenedSources
 from conceptset.build.sources import open_sources
 from conceptset.build.steps import Step
-from conceptset.consistency.material import AnnotatedImage, Material, Segment
+from conceptset.consistency.material import AnnotatedImage, Annotator, Material, Segment
 from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.reading import (
     LazyImages,
@@ -36,7 +36,7 @@ from conceptset.io.spool import Extent, Spool, read_extents
 from conceptset.io.workspace import open_workspace
 from conceptset.layout import names
 from conceptset.parsing.values import quoted
-from conceptset.records import Frame
+from conceptset.records import Frame, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,7 @@ def _opened(
             "there is no image that anybody worked on",
             hint="--annotator NAME says who looked at images without any object.",
         )
-    people = sorted({person for image in gathered.images for person in image.drawings})
-    check_models(options.model_annotators, people)
-    annotators, places = name_annotators(
-        (person, person.name in options.model_annotators) for person in people
-    )
-    place_of = dict(zip(people, places, strict=True))
+    annotators, place_of = _people(gathered, options)
     images = _in_order(gathered)
     concepts = tuple(sorted(gathered.names))
     categories = choose_categories(gathered.outlined, options.categories)
@@ -160,17 +155,7 @@ def _opened(
     )
     titles = _titles(images)
     tasks = [
-        SourceTask(
-            place,
-            title,
-            image.size,
-            image.frame,
-            None if image.photograph.is_absent else image.photograph.path,
-            tuple(
-                (place_of[person], tuple(block.extent for block in blocks))
-                for person, blocks in image.drawings.items()
-            ),
-        )
+        _task(place, title, image, place_of)
         for place, (image, title) in enumerate(zip(images, titles, strict=True))
     ]
     stream = LazyImages(functools.partial(load_from_sources, codes), tasks)
@@ -186,6 +171,29 @@ def _opened(
     notes = (*gathered.notes, *_absences(images))
     taxonomy = None if options.taxonomy is None else options.taxonomy.name
     return Opened(material, stream, problems, taxonomy, notes, dict(gathered.left_out))
+
+
+def _people(
+    gathered: Gathered, options: ConsistencyOptions
+) -> tuple[tuple[Annotator, ...], dict[Person, int]]:
+    """Everybody, and the place of each."""
+    people = sorted({person for image in gathered.images for person in image.drawings})
+    check_models(options.model_annotators, people)
+    annotators, places = name_annotators(
+        (person, person.name in options.model_annotators) for person in people
+    )
+    return annotators, dict(zip(people, places, strict=True))
+
+
+def _task(
+    place: int, title: str, image: GatheredImage, place_of: Mapping[Person, int]
+) -> SourceTask:
+    drawn = (
+        (place_of[person], tuple(block.extent for block in blocks))
+        for person, blocks in image.drawings.items()
+    )
+    path = None if image.photograph.is_absent else image.photograph.path
+    return SourceTask(place, title, image.size, image.frame, path, tuple(drawn))
 
 
 def _given(opened: OpenedSources) -> list[Path]:

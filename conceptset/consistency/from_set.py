@@ -26,6 +26,7 @@ from conceptset.consistency.reading import (
     name_annotators,
 )
 from conceptset.consistency.sessions import HINT, Numbers, Scan, Session
+from conceptset.consistency.stored_consensus import StoredConsensus, find_consensus
 from conceptset.errors import LayoutError, UnsafeError, UsageError, printable
 from conceptset.findings import Problems
 from conceptset.io.paths import resolve_inside
@@ -113,7 +114,21 @@ def open_set(root: Path, options: ConsistencyOptions) -> Opened:
         stream=stream,
     )
     taxonomy = _setting(concepts.manifest, "taxonomy")
-    return Opened(material, stream, Problems(), taxonomy, tuple(aliases.notes()))
+    notes = tuple(aliases.notes())
+    consensus = _consensus(concepts, rows, places, material)
+    return Opened(material, stream, Problems(), taxonomy, notes, consensus=consensus)
+
+
+def _consensus(
+    concepts: ConceptSet, rows: Sequence[AnnotatorRow], places: Sequence[int], material: Material
+) -> StoredConsensus | None:
+    """The consensus that the set stores, if several people were asked."""
+    if concepts.manifest is None or len({row.annotator for row in rows}) < 2:
+        return None
+    own = list(zip(places, rows, strict=True))
+    tasks = find_consensus(concepts.root, own, material.images, material.categories)
+    method = _setting(concepts.manifest, "consensus") or "majority"
+    return StoredConsensus(method, material.categories, material.annotators, tasks)
 
 
 def _people(

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, overload
 
 from conceptset.build.painting import BadShape
 from conceptset.consistency.material import AnnotatedImage, Annotator, Material
+from conceptset.consistency.stored_consensus import StoredConsensus
 from conceptset.errors import UsageError
 from conceptset.findings import Problems
 from conceptset.layout import names
@@ -70,6 +71,7 @@ class Opened:
         taxonomy: Name of the taxonomy's file, if there is one.
         notes: What to tell.
         left_out: What did not enter, by reason.
+        consensus: That of a set of several people.
     """
 
     material: Material
@@ -78,6 +80,7 @@ class Opened:
     taxonomy: str | None = None
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    consensus: StoredConsensus | None = None
 
 
 def name_annotators(

@@ -23,6 +23,7 @@ from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.page import write_page
 from conceptset.consistency.ranking import place_people
 from conceptset.consistency.reading import Load, Opened
+from conceptset.consistency.stored_consensus import measure_consensus
 from conceptset.consistency.verdicts import judge
 from conceptset.consistency.writing import REPORT, write_counts, write_tables
 from conceptset.errors import UsageError
@@ -117,6 +118,11 @@ def _compare(
         entries = compute(counts, material, resamples=options.resamples, seed=SEED)
         entries.annotators = place_people(entries.annotators, entries.estimates)
         entries.verdicts += judge(entries, counts, material)
+    if opened.consensus is not None:
+        with step("consensus") as progress:
+            entries.consensus += measure_consensus(
+                opened.consensus, entries.estimates.resamples, jobs=options.jobs, progress=progress
+            )
         entries.notes += identity_notes(counts.drawn, material.annotators)
     report = _report(opened, options, entries)
     if folder is not None:

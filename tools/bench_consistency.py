@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.image import CountSettings, count_image
 from conceptset.consistency.material import AnnotatedImage, Annotator, Segment
 from conceptset.geometry import BoolArray, encode_counts, mask_to_counts
 from conceptset.raster import fill_ring

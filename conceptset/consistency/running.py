@@ -12,19 +12,19 @@ from typing import Any
 from conceptset import __version__
 from conceptset.build.painting import BadShape
 from conceptset.build.steps import Step, silent
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.image import CountSettings, count_image
 from conceptset.consistency.counts import THRESHOLDS, Counts, concatenate
 from conceptset.consistency.document import ConsistencyReport, ImageEntry, Settings
-from conceptset.consistency.figures import Entries, compute
-from conceptset.consistency.identity import identity_notes
+from conceptset.consistency.figures.ranking import place_people
+from conceptset.consistency.figures.report import Entries, compute
+from conceptset.consistency.figures.stored_consensus import measure_consensus
 from conceptset.consistency.intervals import LEVEL, SEED
-from conceptset.consistency.opening import open_material
 from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.page import write_page
-from conceptset.consistency.ranking import place_people
-from conceptset.consistency.reading import Load, Opened
-from conceptset.consistency.stored_consensus import measure_consensus
-from conceptset.consistency.verdicts import judge
+from conceptset.consistency.reading.on_demand import Load, Opened
+from conceptset.consistency.reading.opening import open_material
+from conceptset.consistency.verdicts.identity import identity_notes
+from conceptset.consistency.verdicts.judging import judge
 from conceptset.consistency.writing import REPORT, write_counts, write_tables
 from conceptset.errors import UsageError
 from conceptset.findings import Finding

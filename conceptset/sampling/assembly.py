@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptset import __version__
-from conceptset.consistency.identity import how_alike
 from conceptset.consistency.intervals import MIN_IMAGES
+from conceptset.consistency.verdicts.identity import how_alike
 from conceptset.errors import UsageError, printable
 from conceptset.io.atomic import check_target, new_directory
 from conceptset.layout import names

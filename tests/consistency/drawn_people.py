@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as rle
 
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.image import CountSettings, count_image
 from conceptset.consistency.counts import concatenate
 from conceptset.consistency.document import ConsistencyReport, Settings
-from conceptset.consistency.figures import Entries, compute
+from conceptset.consistency.figures.ranking import place_people
+from conceptset.consistency.figures.report import Entries, compute
 from conceptset.consistency.material import AnnotatedImage, Annotator, Material, Segment
-from conceptset.consistency.ranking import place_people
-from conceptset.consistency.verdicts import judge
+from conceptset.consistency.verdicts.judging import judge
 
 SIZE = (96, 96)
 CELLS = ((4, 4), (4, 52), (52, 4), (52, 52))  # corners of fields that no two things share

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conceptset.consistency.chance import (
+from conceptset.consistency.figures.chance import (
     cohen_kappa,
     coincidences,
     coincidences_of_two,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conceptset.consistency.clusters import PairAgreements
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.image import CountSettings, count_image
 from conceptset.consistency.counts import concatenate
-from conceptset.consistency.estimates import Estimate
+from conceptset.consistency.figures.clusters import PairAgreements
+from conceptset.consistency.figures.estimates import Estimate
 from conceptset.consistency.intervals import draw_resamples
 from conceptset.consistency.material import AnnotatedImage, Annotator, Segment
 from conceptset.geometry import encode_counts, mask_to_counts

@@ -19,12 +19,12 @@ from pixel_reference import (
 )
 from pixel_reference import image as annotated
 
-from conceptset.consistency import overlay
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting import overlay
+from conceptset.consistency.counting.flattening import decode_runs, flatten
+from conceptset.consistency.counting.image import CountSettings, count_image
+from conceptset.consistency.counting.splitting import Kind, classify_pixels
 from conceptset.consistency.counts import DTYPES, THRESHOLDS
-from conceptset.consistency.flattening import decode_runs, flatten
 from conceptset.consistency.material import Annotator
-from conceptset.consistency.splitting import Kind, classify_pixels
 from conceptset.errors import SourceError
 from conceptset.geometry import decode_counts
 
@@ -430,11 +430,11 @@ def test_the_same_in_small_portions(image):
     whole = count_image(image, SETTING)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlay, "_AT_ONCE", 7)
-        patch.setattr("conceptset.consistency.coincidences._AT_ONCE", 3)
-        patch.setattr("conceptset.consistency.flattening._AT_ONCE", 2)
-        patch.setattr("conceptset.consistency.matching._DENSE", 0)
-        patch.setattr("conceptset.consistency.counting._TOGETHER", 1)
-        patch.setattr("conceptset.consistency.counting._BLOCK", 2)
+        patch.setattr("conceptset.consistency.counting.coincidences._AT_ONCE", 3)
+        patch.setattr("conceptset.consistency.counting.flattening._AT_ONCE", 2)
+        patch.setattr("conceptset.consistency.counting.matching._DENSE", 0)
+        patch.setattr("conceptset.consistency.counting.image._TOGETHER", 1)
+        patch.setattr("conceptset.consistency.counting.image._BLOCK", 2)
         portions = count_image(image, SETTING)
     for name in DTYPES:
         if name == "coincidences":  # fractions, added in another order

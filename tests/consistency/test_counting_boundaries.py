@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pixel_reference import erode, painted, segment
 from pixel_reference import image as annotated
 
-from conceptset.consistency import outlines
-from conceptset.consistency.boundaries import Boundaries, band_width, inner_bands
-from conceptset.consistency.counting import CountSettings, count_image
-from conceptset.consistency.flattening import flatten
+from conceptset.consistency.counting import outlines
+from conceptset.consistency.counting.boundaries import Boundaries, band_width, inner_bands
+from conceptset.consistency.counting.flattening import flatten
+from conceptset.consistency.counting.image import CountSettings, count_image
 from conceptset.consistency.material import Annotator
 
 PEOPLE = tuple(Annotator(name) for name in "ab")

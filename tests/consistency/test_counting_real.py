@@ -10,12 +10,12 @@ import pytest
 from pixel_reference import compare_pixels, painted, partition
 
 from conceptset.build.steps import silent
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.flattening import flatten
+from conceptset.consistency.counting.image import CountSettings, count_image
+from conceptset.consistency.counting.splitting import classify_pixels
 from conceptset.consistency.counts import concatenate
-from conceptset.consistency.flattening import flatten
-from conceptset.consistency.from_sources import open_annotations
 from conceptset.consistency.options import ConsistencyOptions
-from conceptset.consistency.splitting import classify_pixels
+from conceptset.consistency.reading.from_sources import open_annotations
 
 pytestmark = pytest.mark.real
 

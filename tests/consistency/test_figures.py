@@ -20,7 +20,7 @@ from conceptset.consistency.document import (
     ConsistencyReport,
     Settings,
 )
-from conceptset.consistency.figures import compute
+from conceptset.consistency.figures.report import compute
 from conceptset.consistency.intervals import draw_resamples, percentile_interval
 from conceptset.consistency.material import Annotator
 

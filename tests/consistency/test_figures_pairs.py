@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_counts import made, material
 
-from conceptset.consistency.checks import check_counts, check_splits
+from conceptset.consistency.counting.checks import check_counts, check_splits
 from conceptset.consistency.counts import Counts
 from conceptset.consistency.document import PAIR_FIGURES
-from conceptset.consistency.estimates import Estimate
-from conceptset.consistency.grouping import GroupedCounts
+from conceptset.consistency.figures.estimates import Estimate
+from conceptset.consistency.figures.grouping import GroupedCounts
+from conceptset.consistency.figures.pairs import confusions_of, estimate_pair
+from conceptset.consistency.figures.resampling import Resamples
 from conceptset.consistency.intervals import draw_resamples
-from conceptset.consistency.pairs import confusions_of, estimate_pair
-from conceptset.consistency.resampling import Resamples
 from conceptset.errors import ConceptsetError
 
 RESAMPLES = 8

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conceptset.consistency.counts import DRAWN
-from conceptset.consistency.identity import how_alike, identity_notes, same_person_suspects
 from conceptset.consistency.material import Annotator
+from conceptset.consistency.verdicts.identity import how_alike, identity_notes, same_person_suspects
 
 ONE_PERSON = [
     ("ada", "Ada"),

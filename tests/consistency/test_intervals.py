@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from conceptset.consistency.estimates import Estimate, ratio, to_figures
+from conceptset.consistency.figures.estimates import Estimate, ratio, to_figures
+from conceptset.consistency.figures.resampling import Resamples, Values
 from conceptset.consistency.intervals import (
     Interval,
     draw_resamples,
@@ -16,7 +17,6 @@ from conceptset.consistency.intervals import (
     percentile_interval,
     percentile_intervals,
 )
-from conceptset.consistency.resampling import Resamples, Values
 
 
 def test_resamples_are_the_same_whoever_asks():
@@ -122,7 +122,7 @@ def test_medians_of_many_values():
 
 
 def test_a_median_beyond_the_window(monkeypatch):
-    monkeypatch.setattr("conceptset.consistency.resampling._WINDOW", 0.0)
+    monkeypatch.setattr("conceptset.consistency.figures.resampling._WINDOW", 0.0)
     rng = np.random.default_rng(5)
     images = np.sort(rng.integers(0, 40, 4000))
     values = images + rng.random(4000)  # images far apart: medians stray

@@ -17,11 +17,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from conceptset.cli import app
-from conceptset.consistency.counting import CountSettings, count_image
+from conceptset.consistency.counting.image import CountSettings, count_image
+from conceptset.consistency.counting.objects import alphas_by_image, objects_alpha
 from conceptset.consistency.counts import OBJECTS, concatenate
+from conceptset.consistency.figures.resampling import Resamples
 from conceptset.consistency.material import AnnotatedImage, Annotator, Segment
-from conceptset.consistency.objects import alphas_by_image, objects_alpha
-from conceptset.consistency.resampling import Resamples
 from conceptset.geometry import encode_counts, mask_to_counts
 
 SIZE = 64

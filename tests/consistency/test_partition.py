@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pixel_reference import partition, segment
 
-from conceptset.consistency.flattening import flatten
-from conceptset.consistency.matching import meet
-from conceptset.consistency.overlay import overlay
-from conceptset.consistency.partition import partition_figures
+from conceptset.consistency.counting.flattening import flatten
+from conceptset.consistency.counting.matching import meet
+from conceptset.consistency.counting.overlay import overlay
+from conceptset.consistency.counting.partition import partition_figures
 
 
 def figures(a, b):

@@ -14,11 +14,11 @@ import three_exports as three
 
 from conceptset.build import BuildOptions, build_set
 from conceptset.build.steps import silent
-from conceptset.consistency.from_set import is_set, open_set
-from conceptset.consistency.from_sources import open_annotations
 from conceptset.consistency.material import Annotator
 from conceptset.consistency.options import ConsistencyOptions
-from conceptset.consistency.sessions import Scan
+from conceptset.consistency.reading.from_set import is_set, open_set
+from conceptset.consistency.reading.from_sources import open_annotations
+from conceptset.consistency.reading.sessions import Scan
 from conceptset.errors import LayoutError, UsageError
 from conceptset.layout.models import AnnotatorRow
 from conceptset.merge import MergeOptions, merge_sets

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from conceptset.build.absent import Listing, find_heads
 from conceptset.build.steps import silent
-from conceptset.consistency.from_sources import open_annotations
 from conceptset.consistency.material import Annotator
-from conceptset.consistency.opening import open_material
 from conceptset.consistency.options import ConsistencyOptions
+from conceptset.consistency.reading.from_sources import open_annotations
+from conceptset.consistency.reading.opening import open_material
 from conceptset.errors import ConceptsetError, ImageError, SourceError, UsageError
 from conceptset.geometry import decode_counts, rle_from_counts, rle_to_mask
 

@@ -7,10 +7,10 @@ import pytest
 from pixel_reference import image as annotated
 from pixel_reference import segment
 
-from conceptset.consistency.counting import CountSettings, count_image
-from conceptset.consistency.flattening import flatten
+from conceptset.consistency.counting.flattening import flatten
+from conceptset.consistency.counting.image import CountSettings, count_image
+from conceptset.consistency.counting.splitting import Kind, classify_pixels
 from conceptset.consistency.material import Annotator
-from conceptset.consistency.splitting import Kind, classify_pixels
 
 SETTING = CountSettings(tuple(map(Annotator, "ab")), ("object",), boundary=False)
 SIZE = (10, 20)

@@ -10,8 +10,8 @@ from drawn_people import count_and_judge, make_material, plain, truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conceptset.consistency.claims import Claim, beside_most, listed, screen
 from conceptset.consistency.document import Verdict
+from conceptset.consistency.verdicts.claims import Claim, beside_most, listed, screen
 
 GROWN = 2  # pixels on each side
 

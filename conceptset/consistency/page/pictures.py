@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from conceptset.consistency.flattening import Flat, flatten
+from conceptset.consistency.counting.flattening import Flat, flatten
+from conceptset.consistency.counting.splitting import Kind, classify_pixels
 from conceptset.consistency.material import AnnotatedImage
 from conceptset.consistency.page.choosing import Choice
 from conceptset.consistency.page.drawing import (
@@ -28,7 +29,6 @@ from conceptset.consistency.page.drawing import (
     trace,
 )
 from conceptset.consistency.page.remarks import Remark, Seen, make_remarks
-from conceptset.consistency.splitting import Kind, classify_pixels
 from conceptset.errors import ImageError
 from conceptset.io.images import decode_rgb
 from conceptset.present.page import shown_name

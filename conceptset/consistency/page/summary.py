@@ -100,6 +100,11 @@ def silence(report: ConsistencyReport) -> str:
             f"Only {_counted(report.shared_images, 'image')} can be compared; below 10, chance "
             "cannot be excluded and no verdict is given. The figures below are what was found."
         )
+    if all(pair.n_images < 10 for pair in report.pairs):
+        return (
+            "No two people share 10 images; below that, chance cannot be excluded and no verdict "
+            "is given. The figures below are what was found."
+        )
     return (
         "No difference between annotators is larger than chance explains. What disagreement there "
         "is, the images below show."

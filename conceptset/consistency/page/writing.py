@@ -176,7 +176,7 @@ def render_report(report: ConsistencyReport, layers: Sequence[LayerView]) -> byt
         environment,
         "consistency.html",
         title=f"{report.title}: annotator consistency",
-        styles=[read_asset(_PACKAGE, "consistency.css")],
+        styles=[read_asset(_PACKAGE, "consistency.css"), _picture_css()],
         scripts=[read_asset(_PACKAGE, "consistency.js")],
         report=report,
         layers=layers,
@@ -188,6 +188,11 @@ def render_report(report: ConsistencyReport, layers: Sequence[LayerView]) -> byt
         TAGGED=TAGGED,
         FIGURES=LAYER_FIGURES,
     )
+
+
+def _picture_css() -> str:
+    """Beside pictures, people have the colour that their lines have there, on dark pages too."""
+    return "".join(f".panels .k{i}{{--k:{colour.light}}}" for i, colour in enumerate(PALETTE))
 
 
 def _ratio(value: float) -> str:

@@ -1,0 +1,1 @@
+"""What happens in one image: pixels, segments and objects of several people, side by side."""

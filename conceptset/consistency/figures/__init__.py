@@ -1,0 +1,1 @@
+"""From counts to figures: sums over images, intervals from their resamples."""

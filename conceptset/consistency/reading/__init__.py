@@ -1,0 +1,1 @@
+"""What is compared: from a concept set, or from annotation files."""

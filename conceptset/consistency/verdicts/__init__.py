@@ -1,0 +1,1 @@
+"""What can be said in words, and only where its interval excludes chance."""

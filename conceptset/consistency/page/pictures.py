@@ -34,7 +34,8 @@ from conceptset.io.images import decode_rgb
 from conceptset.present.page import shown_name
 from conceptset.present.palette import PALETTE
 
-MAX_PEOPLE = 6
+MAX_PEOPLE = 6  # shown one by one
+MAX_COMPARED = 12  # 66 pairs
 _TAG_LENGTH = 18
 _MANY = 2**31  # more than any code of a concept
 TAGGED = 400  # width of the drawing that names stand in, whatever the picture's
@@ -109,6 +110,7 @@ class Drawn:
         panels: Everybody, the dispute, then each annotator.
         remarks: What is in dispute, in words.
         left_out: Annotators of the image who are not shown.
+        not_compared: How many of these are not part of the dispute either.
         has_photograph: False: drawn on grey.
     """
 
@@ -117,6 +119,7 @@ class Drawn:
     panels: tuple[Panel, ...]
     remarks: tuple[Remark, ...]
     left_out: int
+    not_compared: int
     has_photograph: bool
 
 
@@ -124,15 +127,17 @@ def draw_task(task: Task) -> Drawn:
     """All pictures of one image."""
     image = task.image
     people = [person for person in task.people if person[0] in image.drawn]
-    shown = people[:MAX_PEOPLE]
-    flats = [_flat(task, place) for place, _, _ in shown]
+    compared = people[:MAX_COMPARED]
+    shown = sorted(compared[:MAX_PEOPLE])
+    compared = [*shown, *compared[MAX_PEOPLE:]]
+    flats = [_flat(task, place) for place, _, _ in compared]
     photograph = _photograph(image)
     size = picture_size(image.size)
     ground = prepare_ground(photograph, size)
-    maps = [_thinned(flat.segment_map()).clip(min=0) for flat in flats]
+    maps = [_thinned(flat.segment_map()).clip(min=0) for flat in flats[: len(shown)]]
     traced = [trace(segments, size) for segments in maps]
     colours = [colour_of(slot) for _, _, slot in shown]
-    shares, seen = _classify(flats, [name for _, name, _ in shown], task.concepts)
+    shares, seen = _classify(flats, [name for _, name, _ in compared], task.concepts)
     stem = f"{task.number:03d}"
     panels = [
         Panel(
@@ -144,7 +149,7 @@ def draw_task(task: Task) -> Drawn:
         Panel("kinds", f"{stem}-dispute.jpg", jpeg(draw_kinds(ground, shares)), size),
     ]
     for turn, ((_, name, slot), flat, segments) in enumerate(
-        zip(shown, flats, maps, strict=True), start=1
+        zip(shown, flats, maps, strict=False), start=1
     ):
         data = jpeg(draw_person(ground, traced[turn - 1], colours[turn - 1]))
         panels.append(
@@ -165,6 +170,7 @@ def draw_task(task: Task) -> Drawn:
         tuple(panels),
         tuple(make_remarks(seen)),
         len(people) - len(shown),
+        len(people) - len(compared),
         photograph is not None,
     )
 

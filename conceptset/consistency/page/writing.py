@@ -129,14 +129,18 @@ def _make_task(
         number,
         annotated,
         place,
-        tuple(_list_people(choice, annotated, material, slots)),
+        tuple(_list_people(choice, annotated, place, material, slots)),
         {code: material.concepts[code - 1] for code in codes if code},
         material.overlap,
     )
 
 
 def _list_people(
-    choice: Choice, image: AnnotatedImage, material: Material, slots: Mapping[str, int]
+    choice: Choice,
+    image: AnnotatedImage,
+    category: int,
+    material: Material,
+    slots: Mapping[str, int],
 ) -> list[tuple[int, str, int]]:
     """Everybody who worked on the image; of several sessions the first, unless they are the topic.
 
@@ -148,8 +152,13 @@ def _list_people(
         if material.annotators[place].session == 1
         or material.annotators[place].name in choice.sessions_of
     ]
-    if len(shown) > MAX_PEOPLE:  # only the first of them are drawn
-        shown.sort(key=lambda place: str(material.annotators[place]) not in choice.about)
+    if len(shown) > MAX_PEOPLE:  # those who are meant, then those who drew most, are drawn
+        shown.sort(
+            key=lambda place: (
+                str(material.annotators[place]) not in choice.about,
+                -sum(segment.category == category for segment in image.drawn[place]),
+            )
+        )
     last = len(PALETTE) - 1
     names = [str(material.annotators[place]) for place in shown]
     are_distinct = all(slots.get(name, last) < last for name in names)

@@ -164,19 +164,22 @@ def cyd_has_no_images(small):
 
 
 @breaks("ANN019")
-def nobody_shares_an_image(small):
-    """Both looked at other photographs; the consensus is what either drew."""
-    for person, kept in (("ada", (0, 2)), ("bob", (1,))):
-        rows = small.indexes[f"annotators/{person}/"]
-        small.indexes[f"annotators/{person}/"] = [rows[place] for place in kept]
-        lines = small.segments[person]
-        small.segments[person] = lines[:2] if person == "ada" else lines[2:]
-    for name in ("ada/cam/b", "bob/cam/a"):
-        del small.maps[f"annotators/{name}_object.png"]
+def cyd_shares_no_image(small):
+    """Ada and bob share one photograph; what bob drew in another is cyd's, and nobody else's."""
+    ada, bob, cyd = (f"annotators/{person}/" for person in ("ada", "bob", "cyd"))
+    small.people = (*small.people, "cyd")
+    taken = dict(small.indexes[bob][1])
+    taken["object"] = f"{cyd}cam/b_object.png"
+    small.maps[taken["object"]] = small.maps.pop(f"{bob}cam/b_object.png")
+    small.indexes[cyd] = [taken]
+    small.indexes[ada] = [small.indexes[ada][place] for place in (0, 2)]
+    small.indexes[bob] = [small.indexes[bob][0]]
+    del small.maps[f"{ada}cam/b_object.png"]
+    small.segments["cyd"] = small.segments["bob"][2:]
+    small.segments["ada"], small.segments["bob"] = (small.segments[p][:2] for p in ("ada", "bob"))
     small.draw("", 1, object=[CAT_DOG])
     del small.files["images/consensus/cam/b_object_undecided.png"]
     del small.maps["cam/b_object_1.png"], small.maps["cam/b_object_2.png"]
-    del small.names[5]
     small.count()
 
 

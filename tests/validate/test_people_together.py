@@ -93,11 +93,8 @@ def test_maps_redrawn_after_the_build(build, tmp_path, method):
 
 
 def test_nobody_shares_an_image(build):
-    people = {f"p{i}": ([i], 0) for i in range(4)}
-    report = validate(build(people))
-    assert [finding.code for finding in report.findings] == ["ANN019"]
-    assert "no two of the 4 annotators" in report.findings[0].message
-    assert not report.failed()
+    """Everybody did other images, on purpose as it seems: no defect of the set."""
+    assert codes(build({f"p{i}": ([i], 0) for i in range(4)})) == []
 
 
 def test_one_shares_no_image(build):

@@ -105,8 +105,19 @@ def _browser() -> str | None:
     return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
 
 
+def _length_class(item: pytest.Item) -> int:
+    if item.path.parent.name == "examples":  # the demo, and every command of the README
+        return 0
+    return 1 if item.get_closest_marker("slow") else 2
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, with the reason."""
+    """Skip what this machine cannot run, with the reason; what takes longest comes first.
+
+    Several processes share the tests: one must not be left with minutes of work at the end.
+    """
+    items.sort(key=_length_class)
     for item in items:
         if item.get_closest_marker("crash") and (fault := _strace_fault()):
             item.add_marker(pytest.mark.skip(reason=fault))

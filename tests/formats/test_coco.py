@@ -291,6 +291,30 @@ def test_lists_of_raters(read_coco, document, raters, default):
     assert records[0].regions[0].person == default
 
 
+def test_raters_with_sessions(read_coco, document):
+    """As tools that measure agreement export them: raters by session, annotations with theirs."""
+    raters = {"Ann": [1, 2], "Bea": [1], "Cid": []}
+    image = {"id": 1, "file_name": "a.png", "height": 6, "width": 8, "rater_list": raters}
+    drawn = [
+        {"rater_id": "Ann", "session_id": 1},
+        {"rater_id": "Ann", "session_id": 2},
+        {"rater_id": "Bea"},
+    ]
+    records, findings = read_coco(document(*drawn, images=[image]))
+    assert not findings
+    assert records[0].workers == (Person("Ann"), Person("Ann", 2), Person("Bea"))
+    people = [region.person for region in records[0].regions]
+    assert people == [Person("Ann"), Person("Ann", 2), Person("Bea")]
+
+
+@pytest.mark.parametrize("session", [0, 100, -1, 1.5, "2", True, [1], {}])
+def test_sessions_that_are_none(read_coco, document, session):
+    records, findings = read_coco(document({"rater_id": "Ann", "session_id": session}, {}))
+    assert [(f.code, f.pointer) for f in findings] == [("SRC029", "/annotations/0/session_id")]
+    assert "1 to 99 was expected" in findings[0].message
+    assert len(records[0].regions) == 1
+
+
 def test_somebody_whose_annotation_is_left_out_has_worked(read_coco, document):
     bad = {"annotator": "Ann", "segmentation": [[1, 1, 2, 2]]}
     records, findings = read_coco(document(bad))

@@ -168,6 +168,18 @@ LISTS = [
         "",
     ),
     (
+        {"images": [IMAGE, IMAGE | {"id": 2, "rater_list": {"A": 1}}]},
+        "SRC029",
+        "/images/1/rater_list",
+        "a list of sessions",
+    ),
+    (
+        {"images": [IMAGE, IMAGE | {"id": 2, "rater_list": {"A": [1, "x"]}}]},
+        "SRC029",
+        "/images/1/rater_list",
+        "the session is the text 'x'",
+    ),
+    (
         {"images": [IMAGE, IMAGE | {"id": 2, "rater_list": [[]]}]},
         "SRC029",
         "/images/1/rater_list/0",

@@ -2,7 +2,8 @@
 
 `annotations[].annotator`, `.rater_id` or `.attributes.annotator` name the person of one region,
 `images[].annotator` the person of one listing of an image, `images[].rater_list` everybody who
-worked on it. `info.contributor` speaks for the whole file and is the weakest statement.
+worked on it: a list, or with sessions an object `{"ada": [1, 2]}`, where `annotations[].session_id`
+says in which one. `info.contributor` speaks for the whole file and is the weakest statement.
 """
 
 from __future__ import annotations
@@ -41,34 +42,60 @@ def annotator_of(annotation: dict[str, Any], spot: Spot) -> tuple[Person | None,
     """Whom an annotation names, and whether that can be relied on (False after a report)."""
     key, value = own_value(annotation)
     try:
-        return person_from(value), True
+        person = person_from(value)
+        if person is not None and annotation.get("session_id") is not None:
+            key = "session_id"
+            person = _in_session(person, annotation[key])
     except ValueError as error:
         spot.at(key).report("SRC029", f"{error}.")
         return None, False
+    return person, True
+
+
+def _in_session(person: Person, session: object) -> Person:
+    """The person in a session, unless the name has one already.
+
+    Raises:
+        ValueError: It is no session.
+    """
+    if isinstance(session, bool) or not isinstance(session, int) or not 1 <= session <= 99:
+        raise ValueError(f"the session is {described(session)}, 1 to 99 was expected")
+    return Person(person.name, session) if person.session == 1 else person
 
 
 def image_workers(image: dict[str, Any], spot: Spot) -> tuple[Person, ...] | None:
     """Whom an image entry names, the one of `annotator` first; None after a report."""
-    raters = image.get("rater_list")
+    raters = _raters(image.get("rater_list"))
     if raters is None:
-        raters = []
-    if not isinstance(raters, list):
         spot.at("rater_list").report(
-            "SRC029", f"the raters are {described(raters)}, a list of names was expected."
+            "SRC029",
+            f"the raters are {described(image['rater_list'])}, a list of names, or an object of "
+            "names with a list of sessions each, was expected.",
         )
         return None
-    places = [("annotator", image.get("annotator"))]
-    places += [(f"rater_list/{i}", rater) for i, rater in enumerate(raters)]
     workers: dict[Person, None] = {}
-    for key, value in places:
+    for key, value, session in [("annotator", image.get("annotator"), None), *raters]:
         try:
             person = person_from(value)
+            if person is not None and session is not None:
+                person = _in_session(person, session)
         except ValueError as error:
             spot.at(key).report("SRC029", f"{error}.")
             return None
         if person is not None:
             workers[person] = None
     return tuple(workers)
+
+
+def _raters(raters: object) -> list[tuple[str, object, object]] | None:
+    """(key, name, session or None) of everybody in a `rater_list`; None if it is none."""
+    if raters is None:
+        return []
+    if isinstance(raters, list):
+        return [(f"rater_list/{i}", rater, None) for i, rater in enumerate(raters)]
+    if isinstance(raters, dict) and all(isinstance(own, list) for own in raters.values()):
+        return [("rater_list", name, session) for name, own in raters.items() for session in own]
+    return None
 
 
 def image_default(image: dict[str, Any], workers: tuple[Person, ...]) -> Person | None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from conceptset import __version__
 from conceptset.build.painting import BadShape
 from conceptset.build.steps import Step, silent
-from conceptset.consistency.counting.image import CountSettings, count_image
-from conceptset.consistency.counts import THRESHOLDS, Counts, concatenate
+from conceptset.consistency.counting.image import MAX_WITH_BOUNDARIES, CountSettings, count_image
+from conceptset.consistency.counts import THRESHOLDS, Counts, Table, concatenate
 from conceptset.consistency.document import ConsistencyReport, ImageEntry, Settings
 from conceptset.consistency.figures.ranking import place_people
 from conceptset.consistency.figures.report import Entries, compute
@@ -109,6 +111,19 @@ def _check_replaceable(out: Path, given: Sequence[Path]) -> None:
             )
 
 
+def _crowded(drawn: Table) -> list[str]:
+    """Says in how many images boundaries were left alone."""
+    one_layer = drawn[drawn["category"] == 0]
+    _, people = np.unique(one_layer["image"], return_counts=True)
+    crowded = int((people > MAX_WITH_BOUNDARIES).sum())
+    if not crowded:
+        return []
+    return [
+        f"Boundaries were not measured in {crowded:,} of {people.size:,} images, on which more "
+        f"than {MAX_WITH_BOUNDARIES} people worked."
+    ]
+
+
 def _compare(
     opened: Opened, options: ConsistencyOptions, folder: Path | None, step: Step
 ) -> Comparison:
@@ -123,7 +138,9 @@ def _compare(
             entries.consensus += measure_consensus(
                 opened.consensus, entries.estimates.resamples, jobs=options.jobs, progress=progress
             )
-        entries.notes += identity_notes(counts.drawn, material.annotators)
+    entries.notes += identity_notes(counts.drawn, material.annotators)
+    if options.boundary:
+        entries.notes += _crowded(counts.drawn)
     report = _report(opened, options, entries)
     if folder is not None:
         with step("writing") as progress:

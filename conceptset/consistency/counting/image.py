@@ -29,6 +29,7 @@ from conceptset.consistency.material import AnnotatedImage, Annotator, Material
 from conceptset.errors import SourceError
 from conceptset.geometry import IntArray
 
+MAX_WITH_BOUNDARIES = 32  # people in an image; of more, the pairs would take minutes
 _TOGETHER = 16  # people whose layers are laid over one another at once
 _BLOCK = 8  # of more people, two such groups at a time
 
@@ -41,7 +42,8 @@ class CountSettings:
         annotators: Everybody; images name them by place.
         categories: Label layers; segments name them by place.
         overlap: How overlaps within a layer are resolved.
-        boundary: Whether outlines are measured: bands and distances of matches.
+        boundary: Whether outlines are measured: bands and distances of matches. They are not where
+            more than `MAX_WITH_BOUNDARIES` people worked on an image.
     """
 
     annotators: tuple[Annotator, ...]
@@ -76,11 +78,12 @@ def _count_layer(image: AnnotatedImage, category: int, setting: CountSettings) -
         for annotator, flat in layers.items()
     }
     key = (image.image, category)
+    measured = setting.boundary and len(named) <= MAX_WITH_BOUNDARIES
     pairs = PairRows(concepts)
     for firsts, seconds in _blocks(list(named)):
         members = {annotator: named[annotator] for annotator in sorted({*firsts, *seconds})}
         chosen = [(*key, a, b) for a in firsts for b in seconds if a < b]
-        _compare_block(pairs, chosen, members, boundary=setting.boundary)
+        _compare_block(pairs, chosen, members, boundary=measured)
     people = [a for a in named if setting.annotators[a].session == 1]
     people = [a for a in people if setting.annotators[a].kind == "person"]
     coincidences, others = _count_together(key, {a: named[a] for a in people}, concepts)

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.xdist_group("build-killed")]
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 SIZES = {"a.png": (16, 16), "b.png": (32, 24), "c.png": (64, 48)}
 BUILD = ["build", "source", "--annotator-from", "file", "--out", "out", "--jobs", "1"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.xdist_group("dissect-killed")]
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 MODEL = """
 from torch import nn

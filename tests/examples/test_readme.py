@@ -20,7 +20,7 @@ SPEC.loader.exec_module(readme)
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = readme.examples(TEXT)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

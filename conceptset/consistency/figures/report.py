@@ -115,8 +115,10 @@ def _notes(roster: Roster, entries: Entries) -> list[str]:
     if not entries.shared_images:
         return ["No image was annotated by two persons, so nothing can be said about agreement."]
     if entries.shared_images < MIN_IMAGES:
+        one = entries.shared_images == 1
+        shared = "1 image was" if one else f"{entries.shared_images} images were"
         return [
-            f"{entries.shared_images} images were annotated by two persons or more; intervals need "
+            f"{shared} annotated by two persons or more; intervals need "
             f"{MIN_IMAGES}, so what is chance among images cannot be told."
         ]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import made_runs
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from dissect.analysis import (
     sum_counts,
     tally_table,
 )
-from dissect.counts import Counts, read_counts, write_counts
+from dissect.counts import read_counts, write_counts
 
 UNITS = 5
 WORDS = Vocabulary(
@@ -28,29 +29,11 @@ LABELS = [1, 2, 3, 4, 9]
 
 
 def random_counts(seed, images=12):
-    rng = np.random.default_rng(seed)
-    shared, area, truth = [], [], []
-    for image in range(images):
-        present = [label for label in LABELS if rng.random() < 0.4]
-        pixels = {label: int(rng.integers(5, 40)) for label in present}
-        truth += [[image, label, pixels[label]] for label in present]
-        for unit in range(UNITS - 1):  # the last unit is dead
-            if rng.random() < 0.3:
-                continue
-            size = int(rng.integers(1, 60))
-            area.append([image, unit, size])
-            for label in present:
-                common = int(rng.integers(0, min(size, pixels[label]) + 1))
-                if common:
-                    shared.append([image, unit, label, common])
-    as_rows = [
-        np.array(rows, np.int64).reshape(-1, w) for rows, w in ((shared, 4), (area, 3), (truth, 3))
-    ]
     sizes = np.where(np.arange(images) % 3, 100, 64)
     rows = 2 * np.arange(images)  # a record may leave rows of the index out
-    for array in as_rows:
-        array[:, 0] = rows[array[:, 0]]
-    return Counts(*as_rows, np.column_stack([rows, sizes]))
+    return made_runs.random_counts(  # the last unit is dead
+        seed, labels=LABELS, units=UNITS - 1, chance=0.4, rows=rows, sizes=sizes
+    )
 
 
 def activation_plainly(counts, unit, category, union):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_runs import plain_run
 
 from conceptset.consistency.intervals import percentile_interval
 from dissect.analysis import Vocabulary
@@ -39,12 +40,9 @@ from dissect.state import (
     DetectorCounts,
     LayerRecord,
     LeaveOneOut,
-    ModelRecord,
-    Run,
     RunConfig,
     RunCounts,
     RunLayout,
-    SetRecord,
 )
 
 NAMES = {1: "wheel", 2: "car", 3: "door", 4: "bell"}
@@ -192,29 +190,14 @@ def write_world(root, world, *, records=None, union="annotated"):
         samples=1,
         detectors=DetectorCounts(**none, **shares, categories={}),
     )
-    run = Run(
-        generator="conceptset 0",
-        name="a run",
-        fingerprint="ab" * 32,
+    run = plain_run(
         config=RunConfig(layers=("l",), union=union, iou_threshold=THRESHOLD),
-        set=SetRecord(name="toys", digest="cd" * 32),
-        model=ModelRecord(
-            name="net",
-            source="x",
-            weights="none",
-            digest="ef" * 32,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-            assumed=True,
-        ),
         counts=RunCounts(images=world.images, labels=4, categories=WORDS.categories),
         layers=(record,),
         annotators=records,
         leave_one_out=LeaveOneOut(
             method="majority", root_method="majority", base="root", reason=""
         ),
-        environment={},
-        timings={},
     )
     return layout, run
 

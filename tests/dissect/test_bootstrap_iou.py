@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import made_runs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,29 +33,10 @@ LABELS = sorted(WORDS.names)
 
 
 def random_counts(seed, images, *, dead=True):
-    rng = np.random.default_rng(seed)
-    shared, area, truth = [], [], []
-    for image in range(images):
-        present = [label for label in LABELS if rng.random() < 0.5]
-        pixels = {label: int(rng.integers(5, 40)) for label in present}
-        truth += [[image, label, pixels[label]] for label in present]
-        for unit in range(UNITS - dead):
-            if rng.random() < 0.3:
-                continue
-            size = int(rng.integers(1, 60))
-            area.append([image, unit, size])
-            for label in present:
-                common = int(rng.integers(0, min(size, pixels[label]) + 1))
-                if common:
-                    shared.append([image, unit, label, common])
-    tables = [
-        np.array(rows, np.int64).reshape(-1, width)
-        for rows, width in ((shared, 4), (area, 3), (truth, 3))
-    ]
     rows = 3 * np.arange(images) + 1  # a record may leave rows of the index out
-    for table in tables:
-        table[:, 0] = rows[table[:, 0]]
-    return Counts(*tables, np.column_stack([rows, np.full(images, 100)]))
+    return made_runs.random_counts(
+        seed, labels=LABELS, units=UNITS - dead, chance=0.5, rows=rows, sizes=np.full(images, 100)
+    )
 
 
 def draw_again(counts, times):

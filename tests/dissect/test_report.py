@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_runs import plain_run
 from PIL import Image
 
 from conceptset.errors import LayoutError, OutputError, SourceError
@@ -24,12 +25,9 @@ from dissect.state import (
     CategoryCount,
     DetectorCounts,
     LayerRecord,
-    ModelRecord,
-    Run,
     RunConfig,
     RunCounts,
     RunLayout,
-    SetRecord,
     write_run,
 )
 from dissect.top import TopImages, write_top
@@ -139,21 +137,9 @@ def make_run(root: Path, *, layers=("a.b", "c"), names=None, units=12, **config)
                 detectors=count(rows),
             )
         )
-    run = Run(
-        generator="conceptset 0",
-        name="a run",
-        fingerprint="ab" * 32,
+    run = plain_run(
+        source="torchvision",
         config=RunConfig(layers=layers, **config),
-        set=SetRecord(name="toys", digest="cd" * 32),
-        model=ModelRecord(
-            name="net",
-            source="torchvision",
-            weights="none",
-            digest="ef" * 32,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-            assumed=True,
-        ),
         counts=RunCounts(images=1234, labels=7, categories=CATEGORIES),
         layers=tuple(records),
         environment={"host": "SECRET-HOST"},

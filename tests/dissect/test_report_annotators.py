@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from made_runs import plain_run
 
 from conceptset.errors import LayoutError
 from dissect.analysis import INTERVAL_COLUMNS, SCORE_COLUMNS
@@ -24,12 +25,10 @@ from dissect.state import (
     CategoryCount,
     DetectorCounts,
     LayerRecord,
-    ModelRecord,
     Run,
     RunConfig,
     RunCounts,
     RunLayout,
-    SetRecord,
     write_run,
 )
 from dissect.top import TopImages, write_top
@@ -193,21 +192,9 @@ def make_run(root, *, names=None, people=("ada", "ben", "")):
     write_top(layout.top("l"), TopImages(images, np.ones((UNITS, 2), np.float32), sizes, masks), {})
     counts = {"detectors": 4, "unique_concepts": 3, "unique_by_category": 3}
     shares = {f"{name}_share": 0.5 for name in counts}
-    run = Run(
-        generator="conceptset 0",
-        name="a run",
-        fingerprint="ab" * 32,
+    run = plain_run(
+        assumed=False,
         config=RunConfig(layers=("l",)),
-        set=SetRecord(name="toys", digest="cd" * 32),
-        model=ModelRecord(
-            name="net",
-            source="x",
-            weights="none",
-            digest="ef" * 32,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-            assumed=False,
-        ),
         counts=RunCounts(images=40, labels=4, categories=("object",)),
         layers=(
             LayerRecord(
@@ -223,8 +210,6 @@ def make_run(root, *, names=None, people=("ada", "ben", "")):
                 ),
             ),
         ),
-        environment={},
-        timings={},
     )
     write_run(layout, run)
     return root

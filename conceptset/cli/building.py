@@ -94,13 +94,9 @@ def taxonomy(
 ) -> None:
     """Write the names found in annotations as a CSV to edit and give to build --taxonomy."""
     from conceptset.build.names import name_table
-    from conceptset.errors import UsageError
     from conceptset.io.atomic import write_file
 
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(
-            "the file exists already", path=out, hint="Give --overwrite to replace it."
-        )
+    refuse_existing(out, overwrite=overwrite)
     table = name_table(sources, format_name=format, images=images)
     if out is None:
         show(table.decode())
@@ -264,8 +260,22 @@ def _tell(report: BuildReport, out: Path, *, findings: int) -> None:
             + listed
             + (f" and {more} more" if more > 0 else "")
         )
-    _tell_findings(report.findings, findings)
+    tell_findings(report.findings, findings)
     show(f"next: conceptset validate {out}")
+
+
+def refuse_existing(file: Path | None, *, overwrite: bool) -> None:
+    """Refuse to write a file that exists, before any work is done.
+
+    Raises:
+        UsageError: It exists, and `overwrite` is not set.
+    """
+    from conceptset.errors import UsageError
+
+    if file is not None and file.exists() and not overwrite:
+        raise UsageError(
+            "the file exists already", path=file, hint="Give --overwrite to replace it."
+        )
 
 
 def tell_left_out(numbers: Mapping[str, int]) -> None:
@@ -276,7 +286,8 @@ def tell_left_out(numbers: Mapping[str, int]) -> None:
         say(f"left out: {line}")
 
 
-def _tell_findings(findings: Sequence[Finding], limit: int) -> None:
+def tell_findings(findings: Sequence[Finding], limit: int) -> None:
+    """The first findings, and how many more there are."""
     for finding in findings[:limit]:
         show(str(finding))
     if len(findings) > limit:

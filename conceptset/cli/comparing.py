@@ -19,6 +19,8 @@ from conceptset.cli.building import (
     ModelAnnotator,
     OnErrorOption,
     TaxonomyFile,
+    refuse_existing,
+    tell_findings,
     tell_left_out,
 )
 from conceptset.errors import printable
@@ -146,13 +148,10 @@ def consistency(
 
 
 def _check_document(document: Path | None, *, overwrite: bool) -> None:
-    """Refuse a file that exists before any work is done."""
+    """Refuse a file that cannot be written before any work is done."""
     from conceptset.errors import UsageError
 
-    if document is not None and document.exists() and not overwrite:
-        raise UsageError(
-            "the file exists already", path=document, hint="Give --overwrite to replace it."
-        )
+    refuse_existing(document, overwrite=overwrite)
     if document is not None and document.is_dir():
         raise UsageError("is a directory, --json names a file", path=document)
 
@@ -196,11 +195,7 @@ def _tell(comparison: Comparison, out: Path | None, *, findings: int) -> None:
     for text in report.notes:
         say(text)
     tell_left_out({**comparison.left_out, "bad annotations": comparison.skipped})
-    for finding in comparison.findings[:findings]:
-        show(str(finding))
-    if len(comparison.findings) > findings:
-        more = len(comparison.findings) - findings
-        show(f"... and {more} more findings; --verbose shows all")
+    tell_findings(comparison.findings, findings)
     show(f"page: {out / 'index.html'}" if out is not None else "--out DIR writes a page to look at")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conceptset.cli.building import tell_left_out
+from conceptset.cli.building import tell_findings, tell_left_out
 from conceptset.errors import printable
 from conceptset.present.console import (
     EXIT_FINDINGS,
@@ -28,7 +27,6 @@ from conceptset.present.console import (
 )
 
 if TYPE_CHECKING:
-    from conceptset.findings import Finding
     from conceptset.merge import MergeReport
     from conceptset.repair import RepairReport
 
@@ -123,7 +121,7 @@ def _tell_repair(report: RepairReport, out: Path, *, findings: int) -> None:
         show(f"changed: {count:>7,}  {code}  {text}")
     if not report.changes:
         show("changed: nothing")
-    _tell_findings(report.findings, findings)
+    tell_findings(report.findings, findings)
     if report.lost:
         show(f"{report.lost:,} things could not be made right and are left out")
     show(f"next: conceptset validate {out}")
@@ -250,10 +248,3 @@ def _tell_merge(report: MergeReport, out: Path, *, shown: int) -> None:
     for text in report.notes:
         note(text)
     show(f"next: conceptset validate {out}")
-
-
-def _tell_findings(findings: Sequence[Finding], limit: int) -> None:
-    for finding in findings[:limit]:
-        show(str(finding))
-    if len(findings) > limit:
-        show(f"... and {len(findings) - limit} more findings; --verbose shows all")

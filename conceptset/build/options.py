@@ -18,12 +18,8 @@ Fit = Literal["squash", "crop", "pad"]
 Size = tuple[int, int]
 
 
-class BuildOptions(BaseModel):
-    """Every setting of a build; those that shape the result are recorded in the manifest.
-
-    Sizes are (height, width); None for `image_size` keeps each photograph's own, None for
-    `segmentation_size` means half of the photograph's.
-    """
+class SourceOptions(BaseModel):
+    """What is told of annotation files by whatever reads them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +30,15 @@ class BuildOptions(BaseModel):
     annotator_from: str | None = None
     aliases: dict[str, str] = Field(default_factory=dict)
     match: Literal["bytes", "path"] | None = None
+
+
+class BuildOptions(SourceOptions):
+    """Every setting of a build; those that shape the result are recorded in the manifest.
+
+    Sizes are (height, width); None for `image_size` keeps each photograph's own, None for
+    `segmentation_size` means half of the photograph's.
+    """
+
     image_size: Size | None = (224, 224)
     segmentation_size: Size | None = None
     fit: Fit = "squash"

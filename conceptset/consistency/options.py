@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from conceptset.build import BuildOptions
+from conceptset.build.options import SourceOptions
 from conceptset.consistency.intervals import RESAMPLES
 from conceptset.errors import UsageError
 from conceptset.findings import OnError
@@ -16,7 +16,7 @@ from conceptset.findings import OnError
 _OF_SOURCES = ("images", "taxonomy", "annotator", "annotator_from", "match", "boxes")
 
 
-class ConsistencyOptions(BaseModel):
+class ConsistencyOptions(SourceOptions):
     """Every setting of a comparison.
 
     Those up to `jobs` are `build`'s and mean the same; `overlap` None is that of the set, and
@@ -24,15 +24,6 @@ class ConsistencyOptions(BaseModel):
     `resamples` 0 gives no intervals.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: str | None = None
-    images: Path | None = None
-    taxonomy: Path | None = None
-    annotator: str | None = None
-    annotator_from: str | None = None
-    aliases: dict[str, str] = Field(default_factory=dict)
-    match: Literal["bytes", "path"] | None = None
     overlap: Literal["area", "order"] | None = None
     on_error: OnError = "raise"
     boxes: bool = False

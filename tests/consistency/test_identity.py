@@ -69,16 +69,6 @@ def test_who_met_on_an_image_is_two_people():
     assert suspect.alias == "ada=Ada#2"
 
 
-def test_copies():
-    worked = {"ada": range(9), "ben": range(9), "cyd": range(4)}
-    agreement = {("ben", "ada"): 0.999, ("ada", "cyd"): 1.0, ("ben", "cyd"): 0.9}
-    (suspect,) = same_person_suspects(worked, agreement)
-    assert (suspect.a, suspect.b) == ("ada", "ben")
-    assert "99.9%" in suspect.reason
-    assert "9 images" in suspect.reason
-    assert suspect.alias == "ada=ben#2"
-
-
 def test_notes():
     names = ["Ada L", "ada.l", "b'en", "B'EN"]
     annotators = [Annotator(name) for name in names]

@@ -1,4 +1,4 @@
-"""Two names that may be one person: spelled differently, or drawing the same."""
+"""Two names that may be one person because they look alike."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from conceptset.consistency.counts import Table
 from conceptset.consistency.material import Annotator
 from conceptset.errors import printable
 
-NEARLY = 0.995  # agreement that two people do not reach by themselves
-_MIN_SHARED = 5  # images for that
 _CLOSE = 0.85  # of difflib; "bartholomew" and "bartolomew" have 0.95
 _TOLD = 5  # pairs; the rest is counted
 _MIN_LETTERS = 5  # below that a slip of the pen is another name
@@ -40,20 +38,14 @@ class Suspect(NamedTuple):
     alias: str
 
 
-def same_person_suspects(
-    worked: Mapping[str, Collection[int]],
-    agreement: Mapping[tuple[str, str], float] | None = None,
-) -> list[Suspect]:
+def same_person_suspects(worked: Mapping[str, Collection[int]]) -> list[Suspect]:
     """Pairs of names that may be one person.
 
     Names that look alike are suspicious where they never met on an image; where they did, only if
-    nothing but capitals, blanks and punctuation tells them apart. So is whoever agrees with
-    somebody else as only copies do.
+    nothing but capitals, blanks and punctuation tells them apart.
 
     Args:
         worked: Images that each person worked on, by name; sessions are not people.
-        agreement: Mean share of the pixels labelled by either of two on which they agree, where it
-            is known; each pair once, in either order.
 
     Returns:
         In the order of the names.
@@ -61,7 +53,6 @@ def same_person_suspects(
     >>> [one.alias for one in same_person_suspects({"Ada": [1], "ada": [2, 3], "ben": [1]})]
     ['Ada=ada']
     """
-    known = {frozenset(pair): value for pair, value in (agreement or {}).items()}
     seen = {name: frozenset(images) for name, images in worked.items()}
     found = []
     for a, b in itertools.combinations(sorted(seen), 2):
@@ -69,9 +60,6 @@ def same_person_suspects(
         reason = how_alike(a, b)
         if shared and not _same_letters(a, b):
             reason = None
-        equal = known.get(frozenset((a, b)), 0.0)
-        if reason is None and shared >= _MIN_SHARED and equal >= NEARLY:
-            reason = f"agree on {equal:.1%} of what they labelled in {shared} images"
         if reason is not None:
             less, more = sorted((a, b), key=lambda name: (len(seen[name]), name))
             found.append(Suspect(less, more, reason, f"{less}={more}{'#2' if shared else ''}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conceptset.consensus.clusters import Clusters, cluster_segments
+from conceptset.consensus.clusters import Clusters, cluster_segments, join_segments
 from conceptset.consensus.dawid_skene import IDENTIFIABLE, Skills, learn_skills
 from conceptset.consensus.deciding import COMPARES_SEGMENTS, METHODS, decide
 from conceptset.consensus.pixels import majority_tags
@@ -19,6 +19,7 @@ __all__ = [
     "Votes",
     "cluster_segments",
     "decide",
+    "join_segments",
     "learn_skills",
     "majority_tags",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,11 @@ def cluster_segments(votes: Votes) -> Clusters:
     owners = np.repeat(np.arange(len(labels)), np.diff(starts))
     ballots = cast_ballots(Votes(numbers, votes.abstained))
     pairs = sorted(_overlaps(ballots, ballots.counts, starts.tolist()))
-    group = _join(owners, pairs)
-    names = np.zeros((int(group.max(initial=-1)) + 1, len(votes.labels)), dtype=np.int32)
+    groups = join_segments(owners.tolist(), ((s, u) for _, s, u in pairs))
+    group = np.empty(len(owners), dtype=np.int64)
+    for place, members in enumerate(groups):
+        group[members] = place
+    names = np.zeros((len(groups), len(votes.labels)), dtype=np.int32)
     names[group, owners] = np.concatenate(labels)
     choices = ballots.choices
     segments = np.where(choices > 0, choices - 1 + starts[:-1], -1)
@@ -115,24 +118,36 @@ def _overlaps(
                 yield -float(iou), starts[a] + s, starts[b] + u
 
 
-def _join(owners: IntArray, pairs: list[tuple[float, int, int]]) -> IntArray:
-    """The cluster of each segment."""
-    segments = len(owners)
-    cluster = list(range(segments))
-    members = [[segment] for segment in range(segments)]
-    drawn_by = [1 << owner for owner in owners.tolist()]
-    for _, s, u in pairs:
-        one, other = cluster[s], cluster[u]
+def join_segments(owners: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Groups of segments, at most one of each annotator, by joining one pair after the other.
+
+    A pair whose groups both hold a segment of the same annotator is passed over.
+
+    Args:
+        owners: The annotator of each segment.
+        pairs: Places of two segments in `owners`, those to be joined first in front.
+
+    Returns:
+        The places of each group, first those of the group that the first of a pair was in.
+
+    >>> join_segments([0, 0, 1, 2], [(1, 2), (0, 2), (2, 3)])
+    [[0], [1, 2, 3]]
+    """
+    group = list(range(len(owners)))
+    members = [[segment] for segment in group]
+    drawn_by = [1 << owner for owner in owners]
+    for first, second in pairs:
+        one, other = group[first], group[second]
         if one == other or drawn_by[one] & drawn_by[other]:
             continue
+        joined = members[one] + members[other]
         if len(members[one]) < len(members[other]):
             one, other = other, one
         for segment in members[other]:
-            cluster[segment] = one
-        members[one] += members[other]
+            group[segment] = one
+        members[one] = joined
         drawn_by[one] |= drawn_by[other]
-    _, ranks = np.unique(np.array(cluster, dtype=np.int64), return_inverse=True)
-    return ranks.reshape(segments).astype(np.int64)
+    return [members[place] for place in sorted(set(group))]
 
 
 def labels_of(clusters: Clusters, names: NDArray[np.int32]) -> Decision:

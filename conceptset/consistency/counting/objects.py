@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from conceptset.consensus import join_segments
 from conceptset.consistency.counting.flattening import Flat
 from conceptset.consistency.counting.overlay import overlay, sum_by
 from conceptset.consistency.counting.rows import Rows
@@ -64,7 +65,7 @@ def count_objects(key: tuple[int, int], layers: Mapping[int, Flat], matches: Tab
 def _group(
     drawings: list[Drawing], layers: Mapping[int, Flat], matches: Table
 ) -> list[list[Drawing]]:
-    """Drawings of one object each: pairs joined in falling overlap, nobody twice in a group.
+    """Drawings of one object each, joined in falling overlap; in the order of their first drawing.
 
     Equal overlaps go by annotator, then by order, of the first and then of the second.
     """
@@ -72,18 +73,14 @@ def _group(
     iou = shared / (matches["area_a"] + matches["area_b"] - shared)
     fields = ("a", "b", "order_a", "order_b")
     a, b, order_a, order_b = (matches[name].astype(np.int64) for name in fields)
-    group_of = {drawing: [drawing] for drawing in drawings}
-    for row in np.lexsort((order_b, order_a, b, a, -iou)).tolist():
-        if int(a[row]) not in layers or int(b[row]) not in layers:
-            continue
-        one = group_of[int(a[row]), int(order_a[row])]
-        other = group_of[int(b[row]), int(order_b[row])]
-        if one is other or {who for who, _ in one} & {who for who, _ in other}:
-            continue
-        one += other
-        group_of |= dict.fromkeys(other, one)
-    distinct = {id(group): group for group in group_of.values()}
-    return list(distinct.values())
+    place_of = {drawing: place for place, drawing in enumerate(drawings)}
+    pairs = [
+        (place_of[int(a[row]), int(order_a[row])], place_of[int(b[row]), int(order_b[row])])
+        for row in np.lexsort((order_b, order_a, b, a, -iou)).tolist()
+        if int(a[row]) in layers and int(b[row]) in layers
+    ]
+    groups = join_segments([annotator for annotator, _ in drawings], pairs)
+    return [[drawings[place] for place in group] for group in sorted(groups, key=min)]
 
 
 def _ignoring(layers: Mapping[int, Flat]) -> dict[tuple[int, Drawing], float]:

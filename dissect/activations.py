@@ -1,72 +1,73 @@
-"""What chosen layers put out during a forward pass, as maps of shape (units, h, w)."""
+"""What chosen layers put out during a forward pass, handed over inside their hooks."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from conceptset.errors import UsageError
-from dissect.errors import ActivationError, LayerError
-from dissect.models.layers import near_layers
+from dissect.errors import ActivationError
+from dissect.models.layers import check_calls, find_module, find_shape
+from dissect.models.watching import watch
+from dissect.outputs import LayerShape, Target, parse_target, pick
 
-Kind = Literal["maps", "vector", "tokens"]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerShape:
-    """What a layer puts out.
-
-    Attributes:
-        name: Dotted name of the module.
-        kind: `maps` (B, U, h, w); `vector` (B, U), seen as 1x1 maps; `tokens` (B, L, U), seen as
-            a square grid, without a leading class token if that makes it one.
-        units: U.
-        map_size: (h, w).
-    """
-
-    name: str
-    kind: Kind
-    units: int
-    map_size: tuple[int, int]
+Sink = Callable[[str, Tensor], None]
+"""Takes a layer's name and the tensor it put out, which is only good until the call returns."""
 
 
-class _Enough(Exception):
-    """Every layer has put out its activations; the rest of the forward pass is not needed."""
+class _Enough(BaseException):
+    """The rest of the forward pass is not needed; no `except Exception` of a model holds it up."""
 
 
 class Recorder:
-    """A context in which chosen layers of a model leave copies of their outputs.
+    """A context in which chosen layers of a model hand over what they put out.
 
-    Leaving the context takes the hooks off again, whatever happened inside.
+    `sink` is called inside the hook, before a later module can change the tensor in place; so
+    it must read or copy what it wants before it returns. Whatever it raises ends the forward
+    pass and comes out of `run` as it is. Leaving the context takes the hooks off again, whatever
+    happened inside.
 
     Args:
         module: The model.
-        layers: Dotted names.
-        stop_early: End the forward pass as soon as every layer has put out once.
+        layers: Names as `parse_target` takes them.
+        sink: Called once for each layer in each forward pass, in the order in which they run;
+            None: `run` returns copies.
+        stop_early: End the forward pass as soon as every layer has put out.
 
     Raises:
-        LayerError: A name that the model does not have.
+        LayerError: A name that is none, or that the model does not have.
     """
 
-    def __init__(self, module: nn.Module, layers: Sequence[str], *, stop_early: bool) -> None:
-        self._targets = find_layers(module, layers)
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        *,
+        sink: Sink | None = None,
+        stop_early: bool = True,
+    ) -> None:
         self._module = module
+        self._targets = [parse_target(name) for name in layers]
+        self._watched: dict[nn.Module, list[Target]] = {}
+        for target in self._targets:
+            self._watched.setdefault(find_module(module, target), []).append(target)
+        self._sink = self._keep if sink is None else sink
         self._stop_early = stop_early
         self._handles: list[RemovableHandle] = []
-        self._outputs: dict[str, object] = {}
-        self.times: dict[str, int] = {}
+        self._copies: dict[str, Tensor] = {}
+        self._left: set[str] = set()
+        self._calls: dict[nn.Module, int] = {}
+        self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
-        for name, target in self._targets.items():
-            self._handles.append(target.register_forward_hook(self._hook(name)))
+        for module in self._watched:
+            self._handles.append(module.register_forward_hook(self._hook))
         return self
 
     def __exit__(
@@ -78,59 +79,50 @@ class Recorder:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._outputs.clear()
+        self._copies.clear()
 
-    def _hook(self, name: str) -> Any:  # noqa: ANN401 - the type that torch wants is private
-        def keep(_module: nn.Module, _args: object, output: object) -> None:
-            self._outputs[name] = _copy(output) if isinstance(output, torch.Tensor) else output
-            self.times[name] = self.times.get(name, 0) + 1
-            if self._stop_early and len(self._outputs) == len(self._targets):
-                raise _Enough
+    def _hook(self, module: nn.Module, _args: object, output: object) -> None:
+        call = self._calls[module] = self._calls.get(module, 0) + 1
+        try:
+            for target in self._watched[module]:
+                if call == (target.call or 1):
+                    self._sink(target.name, pick(output, target).detach())
+                    self._left.discard(target.name)
+        except Exception as error:
+            # some programs rewrite the message of what passes through them
+            self._failure = error
+            raise _Enough from error
+        if self._stop_early and not self._left:
+            raise _Enough
 
-        return keep
+    def _keep(self, name: str, output: Tensor) -> None:
+        """A float32 copy, contiguous."""
+        self._copies[name] = output.to(
+            torch.float32, memory_format=torch.contiguous_format, copy=True
+        )
 
-    def run(self, batch: torch.Tensor) -> dict[str, object]:
-        """The outputs of the layers on a batch, by name, in the order asked for.
+    def run(self, batch: Tensor) -> dict[str, Tensor]:
+        """Put a batch through the model.
+
+        Returns:
+            Without a sink, float32 copies of what the layers put out, by name, in the order
+            asked for; else nothing.
 
         Raises:
-            LayerError: A layer did not run.
+            LayerError: A layer did not run, or another number of times than its name says.
         """
-        self._outputs = {}
-        self.times = {}
+        self._left = {target.name for target in self._targets}
+        self._copies, self._calls, self._failure = {}, {}, None
         with contextlib.suppress(_Enough):
             self._module(batch)
-        outputs, self._outputs = self._outputs, {}
-        for name in self._targets:
-            if name not in outputs:
-                raise LayerError(
-                    "the layer does not run in the forward pass",
-                    pointer=f"layer {name}",
-                    hint="It may belong to an output that is only used in training, or the model "
-                    "calls its function without calling the module.",
-                )
-        return {name: outputs[name] for name in self._targets}
-
-
-def _copy(output: torch.Tensor) -> torch.Tensor:
-    """A float32 copy, contiguous: the next module may work in place on what this one put out."""
-    return output.detach().to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-
-
-def find_layers(module: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
-    """The modules of these dotted names, in this order.
-
-    Raises:
-        LayerError: The model has no such module; the message offers near names.
-    """
-    known = dict(module.named_modules())
-    found = {}
-    for name in layers:
-        if name not in known or not name:
-            near = near_layers(module, name)
-            hint = f"Did you mean {', '.join(near)}?" if near else "'dissect layers' lists them."
-            raise LayerError("the model has no such layer", pointer=f"layer {name!r}", hint=hint)
-        found[name] = known[name]
-    return found
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        for module, targets in self._watched.items():
+            for target in targets:
+                check_calls(target, self._calls.get(module, 0))
+        copies, self._copies = self._copies, {}
+        return {target.name: copies[target.name] for target in self._targets} if copies else {}
 
 
 def probe_layers(
@@ -143,92 +135,19 @@ def probe_layers(
 ) -> list[LayerShape]:
     """The shapes of what layers put out for photographs of a size, in the order asked for.
 
-    One forward pass of two black photographs, to its end.
+    One forward pass of black photographs, to its end.
 
     Raises:
-        LayerError: A layer is unknown, does not run, runs more than once, or puts out something
-            that is no map.
+        LayerError: A layer is unknown, does not run, runs another number of times than its name
+            says, or puts out something that is no map.
         UsageError: The model cannot take such photographs.
     """
-    batch = torch.zeros((2, 3, *size), device=device)
-    with Recorder(module, layers, stop_early=False) as recorder, inference(device, precision):
-        try:
-            outputs = recorder.run(batch)
-        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
-            raise UsageError(
-                f"the model cannot run on images of {size[0]}x{size[1]} "
-                f"({type(error).__name__}: {' '.join(str(error).split())[:300]})",
-                hint="Give --image-size, if it expects another size.",
-            ) from error
-        times = recorder.times
-    shapes = []
-    for name, output in outputs.items():
-        if times[name] > 1:
-            raise LayerError(
-                f"the layer runs {times[name]} times in one forward pass, so that its activations "
-                "are ambiguous",
-                pointer=f"layer {name}",
-                hint="Name the module around it, or one that runs once.",
-            )
-        maps, kind = as_maps(output, name, batch=2, input_size=size)
-        shapes.append(LayerShape(name, kind, maps.shape[1], (maps.shape[2], maps.shape[3])))
-    return shapes
-
-
-def as_maps(
-    output: object, name: str, *, batch: int, input_size: tuple[int, int]
-) -> tuple[torch.Tensor, Kind]:
-    """A layer's output as (batch, units, h, w) float32, contiguous.
-
-    Args:
-        output: What the layer put out.
-        name: The layer, for messages.
-        batch: Photographs that went in.
-        input_size: (height, width) of those.
-
-    Raises:
-        LayerError: It is no tensor, or its shape is none of those of `LayerShape`.
-    """
-    if not isinstance(output, torch.Tensor):
-        raise LayerError(
-            f"the layer puts out a {type(output).__name__}, a tensor was expected",
-            pointer=f"layer {name}",
-            hint="Name a module inside it or around it.",
-        )
-    shape = tuple(output.shape)
-    if len(shape) not in (2, 3, 4) or shape[0] != batch or 0 in shape:
-        raise LayerError(
-            f"the layer puts out a tensor of shape {shape} for {batch} images; (images, units), "
-            "(images, units, height, width) or (images, tokens, units) was expected",
-            pointer=f"layer {name}",
-        )
-    kind: Kind = "maps"
-    if len(shape) == 2:
-        kind, output = "vector", output[:, :, None, None]
-    elif len(shape) == 3:
-        kind, output = "tokens", _tokens_as_maps(output, name)
-    elif input_size[0] == input_size[1] and shape[1] == shape[2] != shape[3]:
-        raise LayerError(
-            f"the layer puts out a tensor of shape {shape}, units last as it seems, which cannot "
-            "be dissected yet",
-            pointer=f"layer {name}",
-            hint="Name a layer with shape (images, units, height, width).",
-        )
-    return output.to(torch.float32).contiguous(), kind
-
-
-def _tokens_as_maps(output: torch.Tensor, name: str) -> torch.Tensor:
-    tokens = output.shape[1]
-    for extra in (0, 1):
-        side = math.isqrt(tokens - extra)
-        if side > 0 and side * side == tokens - extra:
-            grid = output[:, extra:].transpose(1, 2)
-            return grid.reshape(*grid.shape[:2], side, side)
-    raise LayerError(
-        f"the layer puts out {tokens} tokens, which make no square grid, with or without a class "
-        "token",
-        pointer=f"layer {name}",
-    )
+    targets = [parse_target(name) for name in layers]
+    for target in targets:
+        find_module(module, target)
+    autocast = torch.bfloat16 if precision == "bf16" else None
+    watched = watch(module, image_size=size, device=device, autocast=autocast)
+    return [find_shape(watched, target) for target in targets]
 
 
 def check_finite(maps: torch.Tensor, *, layer: str, images: Sequence[str]) -> None:

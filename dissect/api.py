@@ -16,7 +16,7 @@ from torch import nn
 from conceptset.errors import UsageError
 from conceptset.io.parallel import usable_cores
 from conceptset.layout.reading import ConceptSet, open_concept_set
-from dissect.activations import LayerShape, choose_device, probe_layers
+from dissect.activations import choose_device, probe_layers
 from dissect.annotators.writing import write_annotators
 from dissect.errors import RunExistsError
 from dissect.given import check_thresholds, digest_thresholds
@@ -24,18 +24,13 @@ from dissect.intervals import Resamples
 from dissect.loader import check_categories, check_files, digest_set, input_size, select_entries
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
+from dissect.outputs import LayerShape
+from dissect.plan import Plan, Progress, Thresholds, Timings
 from dissect.receptive import find_placements
 from dissect.rundir import claim, inspect, sweep
-from dissect.runner import (
-    Outcomes,
-    Plan,
-    Progress,
-    Thresholds,
-    Timings,
-    fill_stores,
-    make_stores,
-    tally_stores,
-)
+from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
+from dissect.scan import make_stores, scan_shard
+from dissect.shards import WHOLE, ShardFolder
 from dissect.state import (
     LayerRecord,
     ModelRecord,
@@ -50,6 +45,7 @@ from dissect.state import (
     layer_directories,
     write_run,
 )
+from dissect.tallying import tally_images, tile_streams
 from dissect.upsample import Placement
 from dissect.voices import index_files, open_panel
 from dissect.writing import (
@@ -195,49 +191,98 @@ def run_dissection(
         workers=max(1, min(8, usable_cores() - config.threads)) if workers is None else workers,
         max_memory=min(_DEFAULT_MEMORY, total_memory() // 2) if max_memory is None else max_memory,
     )
-    config = plan.config
     with timings.measure("fingerprint"):
         set_record = _describe_set(plan)
     model_record = _describe_model(model)
-    fingerprint = fingerprint_of(config, set_record, model_record)
+    fingerprint = fingerprint_of(plan.config, set_record, model_record)
     status, standing = inspect(out, fingerprint)
     if status == "complete" and standing is not None and not overwrite:
         _check_name(standing, name, out)
         sweep(RunLayout(out))
         return Outcome(standing, out, unchanged=True)
     with claim(out, fingerprint, overwrite=overwrite) as layout:
-        stores = make_stores(plan, layout.shards)
-        fill_stores(model.module, plan, stores, timings=timings, progress=progress)
-        outcomes = tally_stores(plan, stores, timings=timings, progress=progress)
-        with timings.measure("write"):
-            samples = Resamples.draw(np.array([entry.row for entry in plan.entries]))
-            records = _write_outcomes(layout, outcomes, plan, samples, fingerprint)
-        run = Run(
-            generator=generator(),
+        outcomes = _work(model.module, plan, layout, fingerprint, timings, progress)
+        run = _finish(
+            layout,
+            outcomes,
+            plan,
+            set_record=set_record,
+            model_record=model_record,
             name=name or model.name,
             fingerprint=fingerprint,
-            config=config,
-            set=set_record,
-            model=model_record,
-            counts=RunCounts(
-                images=len(plan.entries),
-                labels=len(np.unique(outcomes.heard.truth(0)[:, 1])),
-                categories=plan.categories,
-            ),
-            layers=records,
-            annotators=describe_annotators(plan.panel),
-            leave_one_out=describe_leaving_out(plan.panel),
-            environment=describe_environment(plan),
-            timings={},
+            timings=timings,
         )
-        if run.annotators:
-            with timings.measure("annotators"):
-                words = vocabulary_of(plan.concept_set, plan.categories)
-                write_annotators(layout, run, words, samples=samples)
-        spent = {**timings.seconds, "peak_memory": peak_memory()}
-        run = run.model_copy(update={"timings": spent})
-        write_run(layout, run)
     return Outcome(run, out, unchanged=False)
+
+
+def _work(
+    module: nn.Module,
+    plan: Plan,
+    layout: RunLayout,
+    fingerprint: str,
+    timings: Timings,
+    progress: Progress | None,
+) -> Outcomes:
+    """Everything but the writing, in this process."""
+    folder = ShardFolder(layout.shards / WHOLE.folder, fingerprint)
+    stores = make_stores(plan, folder)
+    scan_shard(module, plan, WHOLE, stores, folder=folder, timings=timings, progress=progress)
+    with timings.measure("thresholds"):
+        chosen = [one.values for one in thresholds_of(plan, [tails_of(plan, stores)])]
+    tallied = tally_images(
+        plan,
+        [WHOLE],
+        tile_streams([stores]),
+        chosen,
+        module=module,
+        folder=folder.root,
+        timings=timings,
+        progress=progress,
+    )
+    return outcomes_of(tallied)
+
+
+def _finish(
+    layout: RunLayout,
+    outcomes: Outcomes,
+    plan: Plan,
+    *,
+    set_record: SetRecord,
+    model_record: ModelRecord,
+    name: str,
+    fingerprint: str,
+    timings: Timings,
+) -> Run:
+    """Write every file of a run, run.json last."""
+    with timings.measure("write"):
+        samples = Resamples.draw(np.array([entry.row for entry in plan.entries]))
+        records = _write_outcomes(layout, outcomes, plan, samples, fingerprint)
+    run = Run(
+        generator=generator(),
+        name=name,
+        fingerprint=fingerprint,
+        config=plan.config,
+        set=set_record,
+        model=model_record,
+        counts=RunCounts(
+            images=len(plan.entries),
+            labels=len(np.unique(outcomes.heard.truth(0)[:, 1])),
+            categories=plan.categories,
+        ),
+        layers=records,
+        annotators=describe_annotators(plan.panel),
+        leave_one_out=describe_leaving_out(plan.panel),
+        environment=describe_environment(plan),
+        timings={},
+    )
+    if run.annotators:
+        with timings.measure("annotators"):
+            words = vocabulary_of(plan.concept_set, plan.categories)
+            write_annotators(layout, run, words, samples=samples)
+    spent = {**timings.seconds, "peak_memory": peak_memory()}
+    run = run.model_copy(update={"timings": spent})
+    write_run(layout, run)
+    return run
 
 
 def _write_outcomes(

@@ -9,8 +9,8 @@ import numpy as np
 
 from conceptset.errors import SourceError, UsageError
 from conceptset.io.tables import digest
-from dissect.activations import LayerShape
-from dissect.runner import Thresholds
+from dissect.outputs import LayerShape
+from dissect.plan import Thresholds
 from dissect.state import layer_directories
 
 

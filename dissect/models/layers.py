@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
-from conceptset.errors import UsageError
-from dissect.models.sources import seeded
-
-_BATCH = 2  # of one image, an axis that is not the batch could not be told from it
-Kind = Literal["maps", "vector", "tokens"]
+from dissect.errors import LayerError
+from dissect.forms import Form, Kind
+from dissect.models.watching import Call, Part, Watched, watch
+from dissect.outputs import LayerShape, Target, name_part, pick, shape_of
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """One module of a model.
+    """A module of a model, one of its runs, or a part of its output.
 
     Attributes:
-        name: Dotted name, as `--layers` takes it.
-        type: Class name.
-        kind: `maps` (units, h, w), `vector` (units, seen as 1x1 maps), `tokens` (units along a
-            sequence, seen as a square grid); None where the output is none of these.
-        shape: (units, h, w) of the output for one image; a sequence that makes no square has
-            w = 1.
+        name: As `--layers` takes it: NAME, NAME@2, NAME[key].
+        type: Class name of the module.
+        kind: `maps`, `vector` (seen as 1x1 maps) or `tokens` (seen as a grid); None where the
+            output is none of these.
+        shape: (units, h, w) for one image.
         reason: Why it cannot be dissected; None if it can.
-        calls: How often it ran in one forward pass.
+        calls: How often the module ran in one forward pass.
         changed_by: The module that changes its output in place afterwards, an operation without
             a name being `an operation`; None if its output stays. What is dissected is the output
             as the layer gave it.
+        units_last: Maps whose units are the last axis; so for all tokens.
+        first_token: Tokens before the grid, which are left out.
     """
 
     name: str
@@ -45,83 +41,15 @@ class LayerInfo:
     reason: str | None
     calls: int
     changed_by: str | None
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What the hooks saw of one module."""
-
-    calls: int = 0
-    output: object = None
-    version: int = 0
-    changed_by: str | None = None
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Hooks on every module; owns them between `watching`'s begin and end."""
-
-    seen: dict[str, _Seen]
-    owners: dict[int, list[str]] = field(default_factory=dict)
-
-    def before(self, name: str, inputs: tuple[object, ...]) -> None:
-        """An in-place module is about to run: the layers whose output it takes will change."""
-        for value in inputs:
-            for owner in self.owners.get(id(value), ()):
-                if owner != name and self.seen[owner].changed_by is None:
-                    self.seen[owner].changed_by = name
-
-    def after(self, name: str, output: object) -> None:
-        """A module ran."""
-        seen = self.seen[name]
-        seen.calls += 1
-        seen.output = output
-        if isinstance(output, Tensor):
-            seen.version = output._version
-            self.owners.setdefault(id(output), []).append(name)
-
-
-@contextmanager
-def _watching(modules: dict[str, nn.Module]) -> Iterator[_Watch]:
-    """Every module watched inside the block; afterwards the hooks are gone, whatever happened."""
-    watch = _Watch({name: _Seen() for name in modules})
-    handles: list[RemovableHandle] = []
-    try:
-        for name, module in modules.items():
-
-            def after(_: nn.Module, __: object, output: object, name: str = name) -> None:
-                watch.after(name, output)
-
-            handles.append(module.register_forward_hook(after))
-            if getattr(module, "inplace", False):
-
-                def before(_: nn.Module, inputs: tuple[object, ...], name: str = name) -> None:
-                    watch.before(name, inputs)
-
-                handles.append(module.register_forward_pre_hook(before))
-        yield watch
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """The model in evaluation without gradients inside the block; each part's mode comes back."""
-    modes = [(part, part.training) for part in module.modules()]
-    try:
-        module.eval()
-        with torch.no_grad(), seeded():
-            yield
-    finally:
-        for part, training in modes:
-            part.training = training
+    units_last: bool = False
+    first_token: int = 0
 
 
 def list_layers(module: nn.Module, *, image_size: tuple[int, int]) -> list[LayerInfo]:
     """Every module inside a model, in order of definition, after one pass of two black images.
 
-    The model is left as it was, also when it fails.
+    A module that runs several times is followed by its runs, an output of several tensors by
+    those. The model is left as it was, also when it fails.
 
     Args:
         module: Any model that takes (n, 3, H, W).
@@ -134,101 +62,137 @@ def list_layers(module: nn.Module, *, image_size: tuple[int, int]) -> list[Layer
     ...     nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), image_size=(8, 8))]
     [('0', (4, 6, 6)), ('1', (144, 1, 1))]
     """
-    if isinstance(module, torch.jit.ScriptModule):
-        raise UsageError(
-            "the model is a TorchScript program, which takes no hooks",
-            hint="Give the code that it was made from as path/to/file.py:Class.",
-        )
-    modules = {name: part for name, part in module.named_modules() if name}
-    with _watching(modules) as watch, _evaluating(module):
-        _run(module, image_size)
-        return [
-            _describe(name, part, watch.seen[name], image_size) for name, part in modules.items()
-        ]
-
-
-def _run(module: nn.Module, image_size: tuple[int, int]) -> None:
-    height, width = image_size
     first = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(1))
-    image = torch.zeros(_BATCH, 3, height, width, dtype=first.dtype, device=first.device)
-    try:
-        module(image)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(
-            f"the model cannot run on {height}x{width} images ({type(error).__name__}: {reason})",
-            hint="Give an --image-size that suits it.",
-        ) from error
+    watched = watch(module, image_size=image_size, device=first.device, dtype=first.dtype)
+    names = [name for name, _ in module.named_modules() if name]
+    return [info for name in names for info in _describe(watched, name)]
 
 
-def _describe(name: str, part: nn.Module, seen: _Seen, image_size: tuple[int, int]) -> LayerInfo:
-    output = seen.output
-    kind, shape, reason = _form(output, image_size)
-    if seen.calls == 0:
-        kind, shape, reason = None, None, "it did not run"
-    elif seen.calls > 1:
-        reason = f"it runs {seen.calls} times in one pass"
-    changed = seen.changed_by
-    if isinstance(output, Tensor) and changed is None and output._version > seen.version:
-        changed = "an operation"
-    return LayerInfo(name, type(part).__name__, kind, shape, reason, seen.calls, changed)
+def _describe(watched: Watched, name: str) -> Iterator[LayerInfo]:
+    calls = watched.calls(name)
+    kind = type(watched.modules[name]).__name__
+    if len(calls) == 1:
+        yield from _describe_call(watched, name, name, calls[0])
+        return
+    if not calls:
+        reason = "it did not run"
+    else:
+        reason = f"it runs {len(calls)} times in one pass: {_runs(name, len(calls))}"
+    yield LayerInfo(name, kind, None, None, reason, len(calls), None)
+    for number, call in enumerate(calls, start=1):
+        yield from _describe_call(watched, name, f"{name}@{number}", call)
 
 
-_Form = tuple[Kind | None, tuple[int, int, int] | None, str | None]
+def _runs(name: str, calls: int) -> str:
+    """The names of a module's runs."""
+    if calls <= 4:
+        return ", ".join(f"{name}@{number}" for number in range(1, calls + 1))
+    return f"{name}@1, {name}@2, ... {name}@{calls}"
 
 
-def _form(output: object, image_size: tuple[int, int]) -> _Form:
-    """(kind, shape, reason against it) of one output."""
-    if not isinstance(output, Tensor):
-        return None, None, f"its output is a {type(output).__name__}, a tensor was expected"
-    if not output.is_floating_point():
-        kind = str(output.dtype).removeprefix("torch.")
-        return None, None, f"its output is {kind}, real numbers were expected"
-    sides = tuple(output.shape)
-    if not sides or sides[0] != _BATCH:
-        return (
-            None,
-            None,
-            f"its output {_sides(sides)} for {_BATCH} images does not begin with them",
+def _describe_call(watched: Watched, name: str, spelled: str, call: Call) -> Iterator[LayerInfo]:
+    """A run of a module, and the parts of its output if it is no tensor."""
+    kind, calls = type(watched.modules[name]).__name__, len(watched.calls(name))
+    if not isinstance(call.output, torch.Tensor):
+        what = f"its output is a {type(call.output).__name__}"
+        named = ", ".join(name_part("", part.keys) for part in call.parts[:8])
+        reason = f"{what} of tensors at {named}" if named else f"{what} without a tensor"
+        yield LayerInfo(spelled, kind, None, None, reason, calls, None)
+    for part in call.parts:
+        form = watched.form(name, call, part.keys, part.tensor)
+        own = name_part(spelled, part.keys)
+        if isinstance(form, Form):
+            yield LayerInfo(
+                own,
+                kind,
+                form.kind,
+                (form.units, *form.map_size),
+                None,
+                calls,
+                _changed_by(part),
+                form.units_last,
+                form.first_token,
+            )
+        else:
+            yield LayerInfo(own, kind, None, None, form, calls, _changed_by(part))
+
+
+def _changed_by(part: Part) -> str | None:
+    if part.changed_by is None and part.tensor._version > part.version:
+        return "an operation"
+    return part.changed_by
+
+
+def find_module(module: nn.Module, target: Target) -> nn.Module:
+    """The module that a layer's name means.
+
+    Raises:
+        LayerError: The model has no such module; the message offers near names.
+    """
+    known: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
+    if target.module not in known or not target.module:
+        near = near_layers(module, target.module)
+        hint = f"Did you mean {', '.join(near)}?" if near else "'dissect layers' lists them."
+        raise LayerError("the model has no such layer", pointer=f"layer {target.name!r}", hint=hint)
+    return known[target.module]
+
+
+def find_shape(watched: Watched, target: Target) -> LayerShape:
+    """What a layer put out.
+
+    Raises:
+        LayerError: It did not run, ran more often than its name says or less often, or put out
+            something that cannot be dissected.
+    """
+    calls = watched.calls(target.module)
+    check_calls(target, len(calls))
+    call = calls[(target.call or 1) - 1]
+    tensor = pick(call.output, target)
+    form = watched.form(target.module, call, target.keys, tensor)
+    if isinstance(form, Form):
+        return shape_of(target.name, form)
+    hint = "Name another layer; 'dissect layers' shows which can be dissected."
+    if tensor.ndim == 3:
+        hint = (
+            "If some of them come before the grid, say how many: give the model an attribute "
+            "num_prefix_tokens."
         )
-    return _form_of_sides(sides, image_size)
+    raise LayerError(form, pointer=f"layer {target.name}", hint=hint)
 
 
-def _form_of_sides(sides: tuple[int, ...], image_size: tuple[int, int]) -> _Form:
-    match sides[1:]:
-        case (first, second, third) if _channels_last((first, second, third), image_size):
-            return "maps", (third, first, second), "its output has the units last"
-        case (units, height, width):
-            return "maps", (units, height, width), None
-        case (length, units):
-            return _form_of_tokens(length, units)
-        case (units,):
-            return "vector", (units, 1, 1), None
-    return None, None, f"its output {_sides(sides)} is no map"
+def check_calls(target: Target, calls: int) -> None:
+    """Refuse a layer that did not run as often as its name says.
 
+    Args:
+        target: The layer.
+        calls: How often its module ran in one forward pass.
 
-def _form_of_tokens(length: int, units: int) -> _Form:
-    for extra in (0, 1):  # without and with a class token before the others
-        side = math.isqrt(length - extra)
-        if side > 0 and side * side == length - extra:
-            return "tokens", (units, side, side), None
-    return "tokens", (units, length, 1), f"its {length} tokens make no square grid"
-
-
-def _channels_last(sides: tuple[int, int, int], image_size: tuple[int, int]) -> bool:
-    """Whether (a, b, c) has the image's proportions in (a, b) and not in (b, c)."""
-    first, second, third = sides
-    shape = image_size[0] / image_size[1]
-
-    def alike(height: int, width: int) -> bool:
-        # Each side may have been rounded up or down by one.
-        return (height - 1) / (width + 1) <= shape <= (height + 1) / max(width - 1, 1e-9)
-
-    return alike(first, second) and not alike(second, third) and first * second > 1
-
-
-def _sides(sides: tuple[int, ...]) -> str:
-    return f"({', '.join(map(str, sides))})"
+    Raises:
+        LayerError: See above; the message has the names that are right.
+    """
+    place = f"layer {target.name}"
+    if calls == 0:
+        raise LayerError(
+            "the layer does not run in the forward pass",
+            pointer=place,
+            hint="It may belong to an output that is only used in training, or the model calls "
+            "its function without calling the module.",
+        )
+    runs = _runs(target.module, calls)
+    if target.call is None and calls > 1:
+        raise LayerError(
+            f"the layer runs {calls} times in one forward pass, so that its activations are "
+            "ambiguous",
+            pointer=place,
+            hint=f"Name one of its runs: {runs}.",
+        )
+    if target.call is not None and target.call > calls:
+        times = "once" if calls == 1 else f"{calls} times"
+        raise LayerError(
+            f"the layer runs {times} in one forward pass, there is no run {target.call}",
+            pointer=place,
+            hint=f"Name {target.module if calls == 1 else runs}.",
+        )
 
 
 def near_layers(module: nn.Module, name: str, *, limit: int = 5) -> list[str]:

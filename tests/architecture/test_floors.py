@@ -22,7 +22,7 @@ FLOORS = {
     ),
     "dissect": (
         ("errors", "compiling"),
-        ("models", "activations", "loader", "upsample", "receptive"),
+        ("models", "forms", "outputs", "activations", "loader", "upsample", "receptive"),
         ("thresholds", "tally", "regions", "row_spool", "state", "counts", "top"),
         ("leaving_out", "voices", "hearing"),
         ("runner", "merge", "rundir", "given"),

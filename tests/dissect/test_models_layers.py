@@ -86,12 +86,16 @@ def test_kinds_and_reasons(layers):
     assert found == {
         "conv": ("maps", (4, 8, 8), None),
         "relu": ("maps", (4, 8, 8), None),
-        "twice": ("maps", (4, 8, 8), "it runs 2 times in one pass"),
+        "twice": (None, None, "it runs 2 times in one pass: twice@1, twice@2"),
+        "twice@1": ("maps", (4, 8, 8), None),
+        "twice@2": ("maps", (4, 8, 8), None),
         "norm": ("maps", (4, 8, 8), None),
-        "pair": (None, None, "its output is a tuple, a tensor was expected"),
-        "last": ("maps", (4, 8, 8), "its output has the units last"),
+        "pair": (None, None, "its output is a tuple of tensors at [0], [1]"),
+        "pair[0]": ("maps", (4, 8, 8), None),
+        "pair[1]": ("maps", (4, 8, 8), None),
+        "last": ("maps", (4, 8, 8), None),
         "tokens": ("tokens", (4, 8, 8), None),
-        "uneven": ("tokens", (4, 62, 1), "its 62 tokens make no square grid"),
+        "uneven": (None, None, "its 62 tokens make no grid of the photograph's proportions"),
         "whole": (None, None, "its output is int64, real numbers were expected"),
         "split": (None, None, "its output (8, 8, 8) for 2 images does not begin with them"),
         "linear": ("vector", (5, 1, 1), None),
@@ -99,8 +103,12 @@ def test_kinds_and_reasons(layers):
     }
     assert {name: info.calls for name, info in layers.items() if info.calls != 1} == {
         "twice": 2,
+        "twice@1": 2,
+        "twice@2": 2,
         "unused": 0,
     }
+    assert layers["last"].units_last
+    assert not layers["norm"].units_last
     assert layers["conv"].type == "Conv2d"
 
 
@@ -127,7 +135,7 @@ def test_model_is_left_as_it_was():
 
 def test_a_failing_pass_leaves_no_hook():
     model = nn.Sequential(nn.Conv2d(3, 2, 5), nn.Linear(7, 1))
-    with pytest.raises(UsageError, match=r"cannot run on 4x9 images .*--image-size"):
+    with pytest.raises(UsageError, match=r"cannot run on images of 4x9 .*--image-size"):
         list_layers(model, image_size=(4, 9))
     assert model.training
     assert not any(part._forward_hooks for part in model.modules())

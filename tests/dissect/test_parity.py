@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from conceptset.layout.reading import open_concept_set
-from dissect.activations import LayerShape
 from dissect.analysis import sum_counts, tally_table
+from dissect.outputs import LayerShape
 from dissect.runner import Plan, Timings, make_stores, tally_stores
 from dissect.state import RunConfig
 from dissect.writing import vocabulary_of

@@ -6,6 +6,7 @@ Every reader yields `ImageRecord`; nothing behind the readers knows a file forma
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -34,6 +35,25 @@ class Person(NamedTuple):
 
     def __str__(self) -> str:
         return self.name if self.session == 1 else f"{self.name}#{self.session}"
+
+
+def first_sessions(sessions: Iterable[tuple[Hashable, int]]) -> list[int]:
+    """Which of some sessions count where every person counts once: the lowest of each.
+
+    Args:
+        sessions: Who, and which session; of equal ones the one in front counts.
+
+    Returns:
+        Their places, lower sessions first.
+
+    >>> first_sessions([Person("ada", 3), Person("ada", 2), Person("ben")])
+    [2, 1]
+    """
+    listed = list(sessions)
+    first: dict[Hashable, int] = {}
+    for place in sorted(range(len(listed)), key=lambda place: listed[place][1]):
+        first.setdefault(listed[place][0], place)
+    return list(first.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from conceptset.consensus import (
     decide,
     learn_skills,
 )
-from conceptset.records import Person
+from conceptset.records import Person, first_sessions
 
 _PER_NAME = 10  # things for each confused name, below which what is learned is noise
 
@@ -61,11 +61,9 @@ class Electorate:
 
     def voters(self, workers: Iterable[int]) -> list[int]:
         """Who decides on an image: every person once, by the first session that saw it."""
-        first: dict[str, int] = {}
-        for person in sorted(workers, key=lambda index: self.people[index].session):
-            if self.people[person].name in self.names:
-                first.setdefault(self.people[person].name, person)
-        return sorted(first.values())
+        names = self.names
+        asked = [person for person in workers if self.people[person].name in names]
+        return sorted(asked[n] for n in first_sessions(self.people[person] for person in asked))
 
     def decide(self, category: str, voters: Sequence[int], votes: Votes) -> Decision:
         """What the voters agree on in one map."""

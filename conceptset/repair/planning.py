@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from conceptset.consensus import COMPARES_SEGMENTS, METHODS
 from conceptset.layout import names
+from conceptset.records import first_sessions
 from conceptset.repair.files import Names
 from conceptset.repair.ledger import Ledger
 from conceptset.repair.pictures import MapName, MaskName, PictureTask
@@ -136,12 +137,13 @@ class Planner:
         """Folders of those who decide together: every person once, by the first session."""
         if len(self.old.annotators) < 2:
             return
-        seen: set[str] = set()
-        for one in sorted(self.old.annotators, key=lambda one: one.session):
-            voice = one.folder not in self.without_voice
-            if voice and one.folder in here and one.name not in seen:
-                seen.add(one.name)
-                yield one.folder
+        asked = [
+            one
+            for one in self.old.annotators
+            if one.folder in here and one.folder not in self.without_voice
+        ]
+        for place in first_sessions((one.name, one.session) for one in asked):
+            yield asked[place].folder
 
     def tell_left_behind(self, tasks: Mapping[str, PictureTask]) -> None:
         """Count the files below images/ that nothing in the new set came from."""

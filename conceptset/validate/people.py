@@ -14,6 +14,7 @@ from conceptset.consensus import METHODS
 from conceptset.geometry import decode_counts, rle_from_counts
 from conceptset.layout import names
 from conceptset.layout.models import AnnotatorRow, SegmentRow
+from conceptset.records import first_sessions
 from conceptset.validate.facts import Fault, Size
 from conceptset.validate.sheets import Line, Sheet, whole
 from conceptset.validate.views import View
@@ -99,12 +100,18 @@ def voters_of(
     chosen = chosen or {line.name for line in annotators}
     if consensus not in METHODS:
         chosen = {consensus}
-    first: dict[str, dict[str, str]] = {}
-    for line in sorted(annotators, key=lambda one: one.session or 1):
+    seen: dict[str, list[AnnotatorLine]] = {}
+    for line in annotators:
         view = people.get(line.directory)
         for row in view.rows if view is not None and line.name in chosen else ():
-            first.setdefault(row.image, {}).setdefault(line.name, line.directory)
-    return {image: list(voters.values()) for image, voters in first.items()}
+            seen.setdefault(row.image, []).append(line)
+    return {
+        image: [
+            lines[place].directory
+            for place in first_sessions((line.name, line.session or 1) for line in lines)
+        ]
+        for image, lines in seen.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

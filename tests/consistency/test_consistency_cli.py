@@ -251,6 +251,18 @@ def test_sessions_and_models(world):
     assert {one["kind"] for one in document["pairs"]} == {"model"}
 
 
+def test_who_has_a_later_session_alone_is_a_person_like_others(world, tmp_path):
+    """Session 2 without session 1: counts, figures and page are the same."""
+
+    def compared(out, *aliases):
+        result = call(*sources(world), *aliases, *QUICK, "--out", tmp_path / out)
+        assert result.exit_code == 0, result.output
+        files = tree(tmp_path / out)
+        return {name: data.replace(b"ada#2", b"ada") for name, data in files.items()}
+
+    assert compared("again", "--alias", "ada=ada#2") == compared("first")
+
+
 def test_names_that_a_spreadsheet_would_run(tmp_path):
     ada = three.write_coco(tmp_path / "ada.json", "=cmd|x")
     document = json.loads(ada.read_text())

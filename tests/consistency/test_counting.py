@@ -391,6 +391,19 @@ def test_only_first_sessions_of_persons_vote_but_all_are_pairs():
     assert counts.others["annotator"].tolist() == [0, 2]
 
 
+def test_the_lowest_session_of_a_person_votes():
+    people = (Annotator("a", 2), Annotator("a", 3), Annotator("b", 2), Annotator("c"))
+    mask = np.ones((3, 3), dtype=bool)
+    setting = CountSettings(people, ("object",), boundary=False)
+    everybody = dict.fromkeys(range(4), (segment(0, mask),))
+    counts = count_image(annotated((3, 3), everybody), setting)
+    for table in (counts.others, counts.objects):
+        assert table["annotator"].tolist() == [0, 2, 3]
+    del everybody[0]  # a's third session is no first one, also where the second did not work
+    counts = count_image(annotated((3, 3), everybody), setting)
+    assert counts.others["annotator"].tolist() == [2, 3]
+
+
 def test_annotators_who_drew_nothing_take_part():
     mask = np.ones((4, 5), dtype=bool)
     image = annotated((4, 5), {0: (segment(0, mask),), 1: (), 2: ()})

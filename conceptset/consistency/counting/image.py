@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,7 @@ from conceptset.consistency.counts import (
     Table,
     concatenate,
 )
+from conceptset.consistency.figures.roster import Roster
 from conceptset.consistency.material import AnnotatedImage, Annotator, Material
 from conceptset.errors import SourceError
 from conceptset.geometry import IntArray
@@ -65,12 +66,16 @@ def count_image(image: AnnotatedImage, setting: CountSettings) -> Counts:
     Raises:
         SourceError: A mask that does not fill the image.
     """
+    persons = Roster.of(setting.annotators).persons
     return concatenate(
-        _count_layer(image, category, setting) for category in range(len(setting.categories))
+        _count_layer(image, category, setting, persons)
+        for category in range(len(setting.categories))
     )
 
 
-def _count_layer(image: AnnotatedImage, category: int, setting: CountSettings) -> Counts:
+def _count_layer(
+    image: AnnotatedImage, category: int, setting: CountSettings, persons: Collection[int]
+) -> Counts:
     layers = _layers(image, category, setting)
     concepts = np.unique(np.concatenate([[0], *(flat.concepts for flat in layers.values())]))
     named = {
@@ -84,8 +89,7 @@ def _count_layer(image: AnnotatedImage, category: int, setting: CountSettings) -
         members = {annotator: named[annotator] for annotator in sorted({*firsts, *seconds})}
         chosen = [(*key, a, b) for a in firsts for b in seconds if a < b]
         _compare_block(pairs, chosen, members, boundary=measured)
-    people = [a for a in named if setting.annotators[a].session == 1]
-    people = [a for a in people if setting.annotators[a].kind == "person"]
+    people = [a for a in named if a in persons]
     coincidences, others = _count_together(key, {a: named[a] for a in people}, concepts)
     tables = pairs.tables()
     return Counts(

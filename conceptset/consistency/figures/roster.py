@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conceptset.consistency.material import Annotator
+from conceptset.records import first_sessions
 
 PairKind = Literal["people", "model", "sessions"]
 
@@ -32,12 +33,8 @@ class Roster:
         >>> Roster.of((Annotator("A"), Annotator("A", 2), Annotator("net", kind="model"))).first
         (0, 2)
         """
-        lowest: dict[tuple[str, str], int] = {}
-        for place, one in enumerate(annotators):
-            held = lowest.setdefault((one.name, one.kind), place)
-            if one.session < annotators[held].session:
-                lowest[one.name, one.kind] = place
-        first = tuple(sorted(lowest.values()))
+        sessions = (((one.name, one.kind), one.session) for one in annotators)
+        first = tuple(sorted(first_sessions(sessions)))
         return cls(annotators, first, tuple(p for p in first if annotators[p].kind == "person"))
 
     def name(self, place: int) -> str:

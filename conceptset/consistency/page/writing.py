@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from conceptset.consistency.document import LAYER_FIGURES, ConsistencyReport
+from conceptset.consistency.figures.roster import Roster
 from conceptset.consistency.material import AnnotatedImage, Material
 from conceptset.consistency.page.choosing import Choice, choose_images
 from conceptset.consistency.page.pictures import MAX_PEOPLE, TAGGED, Drawn, Task, draw_task
@@ -146,11 +147,11 @@ def _list_people(
 
     More people than the palette has colours get theirs image by image.
     """
+    first = Roster.of(material.annotators).first
     shown = [
         place
         for place in sorted(image.drawn)
-        if material.annotators[place].session == 1
-        or material.annotators[place].name in choice.sessions_of
+        if place in first or material.annotators[place].name in choice.sessions_of
     ]
     if len(shown) > MAX_PEOPLE:  # those who are meant, then those who drew most, are drawn
         shown.sort(

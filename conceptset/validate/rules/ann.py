@@ -107,7 +107,7 @@ def image_of_nobody(context: Context) -> Iterator[Mark]:
 def session_gap(context: Context) -> Iterator[Mark]:
     """An annotator has a later session and no first one.
 
-    Comparisons between persons use the first session, so this person is in none.
+    Comparisons between persons take this person's lowest session for the first.
 
     Number the sessions of each person from 1.
     """

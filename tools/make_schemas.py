@@ -19,6 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "schemas" / VERSION
 OF_DISSECT = {
     "run": "dissect.state:Run",
     "run-annotators": "dissect.annotators.document:AnnotatorReport",
+    "run-comparison": "dissect.compare.document:Comparison",
 }
 
 

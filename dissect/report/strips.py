@@ -93,14 +93,27 @@ def write_strips(
     return strips
 
 
+def draw_strip(layout: RunLayout, top: TopImages, unit: int) -> tuple[bytes, int, int, int] | None:
+    """(JPEG, width, height, images) of one unit's strip; None without images.
+
+    Args:
+        layout: The run.
+        top: Of the unit's layer.
+        unit: From 0.
+    """
+    return _draw_unit(layout, _tiles_of(top, unit))
+
+
 def _tiles(top: TopImages) -> Iterator[list[_Tile]]:
     """The tiles of each unit."""
-    for rows, sizes, masks in zip(top.images, top.sizes, top.masks, strict=True):
-        yield [
-            _Tile(int(row), (int(size[0]), int(size[1])), bits)
-            for row, size, bits in zip(rows, sizes, masks, strict=True)
-            if row >= 0
-        ]
+    return (_tiles_of(top, unit) for unit in range(len(top.images)))
+
+
+def _tiles_of(top: TopImages, unit: int) -> list[_Tile]:
+    own = zip(top.images[unit], top.sizes[unit], top.masks[unit], strict=True)
+    return [
+        _Tile(int(row), (int(size[0]), int(size[1])), bits) for row, size, bits in own if row >= 0
+    ]
 
 
 def _draw_unit(layout: RunLayout, tiles: list[_Tile]) -> tuple[bytes, int, int, int] | None:

@@ -9,6 +9,7 @@ from conceptset.build import BuildOptions, BuildReport
 from conceptset.build import build_set as _build_set
 from conceptset.consistency.options import ConsistencyOptions
 from conceptset.consistency.running import Comparison, compare_annotators
+from conceptset.io.parallel import Engine
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from conceptset.layout.samples import Sample
 from conceptset.merge import MergeOptions, MergeReport
@@ -21,7 +22,11 @@ from conceptset.validate import Report, validate
 
 
 def build_set(
-    sources: Sequence[str | Path], out: str | Path, options: BuildOptions | None = None
+    sources: Sequence[str | Path],
+    out: str | Path,
+    options: BuildOptions | None = None,
+    *,
+    engine: Engine | None = None,
 ) -> BuildReport:
     """Build a concept set from annotation files.
 
@@ -30,11 +35,14 @@ def build_set(
         out: The directory to write.
         options: See `conceptset.build.BuildOptions`; a script that gives several `jobs` needs an
             `if __name__ == "__main__":` guard.
+        engine: Where images are worked on, as `conceptset.present.engines.open_engine` opens it;
+            None starts `options.jobs` processes.
 
     Raises:
         ConceptsetError: See `conceptset.errors`; nothing is left behind.
     """
-    return _build_set([Path(source) for source in sources], Path(out), options or BuildOptions())
+    paths = [Path(source) for source in sources]
+    return _build_set(paths, Path(out), options or BuildOptions(), engine=engine)
 
 
 def repair_set(
@@ -130,6 +138,7 @@ def validate_set(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     jobs: int = 1,
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check a set against every rule.
@@ -139,9 +148,12 @@ def validate_set(
         select: Codes or prefixes of the rules to use; all if empty.
         ignore: Codes or prefixes to leave out.
         jobs: Processes.
+        engine: Where images are looked at, as in `build_set`.
         progress: Told (done, total) images.
 
     Raises:
         UsageError: A code that no rule has, or `root` is no directory.
     """
-    return validate(Path(root), select=select, ignore=ignore, jobs=jobs, progress=progress)
+    return validate(
+        Path(root), select=select, ignore=ignore, jobs=jobs, engine=engine, progress=progress
+    )

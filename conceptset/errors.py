@@ -10,6 +10,7 @@
     |   |-- LayoutError              3  a concept set that breaks the layout
     |   `-- UnsafeError              3  input refused as unsafe
     |-- OutputError                  3  output that cannot be written
+    |-- ClusterError                 3  a cluster that cannot be reached or lost the work
     `-- IncompleteError              4  a run that can be resumed
 
 `dissect.errors` adds its own below these. The number is the exit code of the command line. Bad
@@ -48,6 +49,10 @@ class ConceptsetError(Exception):
         self.pointer = pointer
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travels between processes as it is, whatever its class takes as arguments."""
+        return _revived, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         place = "" if self.path is None else printable(str(self.path))
         if self.pointer:
@@ -56,6 +61,14 @@ class ConceptsetError(Exception):
         if not self.hint:
             return text
         return f"{text}{'' if text.endswith('.') else '.'} {self.hint}"
+
+
+def _revived(
+    kind: type[ConceptsetError], args: tuple[object, ...], state: dict[str, object]
+) -> ConceptsetError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class UsageError(ConceptsetError):
@@ -108,6 +121,12 @@ class UnsafeError(SourceError):
 
 class OutputError(ConceptsetError):
     """Output that cannot be written."""
+
+    exit_code = 3
+
+
+class ClusterError(ConceptsetError):
+    """A cluster that cannot be reached, does not see our files, or lost the work too often."""
 
     exit_code = 3
 

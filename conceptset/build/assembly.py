@@ -22,7 +22,7 @@ from conceptset.build.summary import BuildReport
 from conceptset.errors import SourceError
 from conceptset.findings import Problems
 from conceptset.io.atomic import check_target, new_directory
-from conceptset.io.parallel import ordered_map
+from conceptset.io.parallel import IN_PROCESS, Engine, LocalEngine
 from conceptset.io.spool import Spool, scratch_of
 from conceptset.layout import names
 from conceptset.parsing.defects import Spot
@@ -31,7 +31,12 @@ from conceptset.taxonomy import Taxonomy, concept_name
 
 
 def build_set(
-    sources: Sequence[Path], out: Path, options: BuildOptions, *, step: Step = silent
+    sources: Sequence[Path],
+    out: Path,
+    options: BuildOptions,
+    *,
+    engine: Engine | None = None,
+    step: Step = silent,
 ) -> BuildReport:
     """Build a concept set from annotation files.
 
@@ -39,6 +44,7 @@ def build_set(
         sources: Files, directories or archives of annotations.
         out: The directory to write; it appears when everything is in it.
         options: See `BuildOptions`.
+        engine: Where images are worked on; None starts `options.jobs` processes.
         step: Opens a progress display for a named step; it is told (done, total).
 
     Returns:
@@ -64,16 +70,32 @@ def build_set(
             opened = stack.enter_context(opening)
         for source in opened.sources:
             checks.check_inputs_outlast(out, (source.given, source.path, source.catalogue.root))
-        return _build(opened, folder, options, taxonomy=taxonomy, step=step)
+        engine = engine or LocalEngine(options.jobs)
+        engine.check_sight(_read_paths(opened), writes=folder)
+        return _build(opened, folder, options, engine, taxonomy=taxonomy, step=step)
+
+
+def _read_paths(opened: Opened) -> list[Path]:
+    """What workers read: annotations that are many files, and the photographs."""
+    paths = {path for one in opened.sources for path in (one.path, one.catalogue.root)}
+    return sorted(path for path in paths if path.exists())
 
 
 def _build(
-    opened: Opened, folder: Path, options: BuildOptions, *, taxonomy: Taxonomy, step: Step
+    opened: Opened,
+    folder: Path,
+    options: BuildOptions,
+    engine: Engine,
+    *,
+    taxonomy: Taxonomy,
+    step: Step,
 ) -> BuildReport:
     """The build in the directory that becomes `out`."""
     problems = Problems(options.on_error)
     try:
-        return _read_and_paint(opened, folder, options, problems, taxonomy=taxonomy, step=step)
+        return _read_and_paint(
+            opened, folder, options, problems, engine, taxonomy=taxonomy, step=step
+        )
     except SourceError as error:
         if error.path is None:  # it is about no file: nothing is left to build from
             problems.explain(error)
@@ -85,13 +107,17 @@ def _read_and_paint(
     folder: Path,
     options: BuildOptions,
     problems: Problems,
+    engine: Engine,
     *,
     taxonomy: Taxonomy,
     step: Step,
 ) -> BuildReport:
     """Read the annotations, paint, and write the set."""
     scratch = scratch_of(folder)
-    with Spool(scratch / "drawings") as spool, Darkroom(scratch, options) as darkroom:
+    with (
+        Spool(scratch / "drawings") as spool,
+        Darkroom(scratch, options, engine) as darkroom,
+    ):
         gathered = gather(
             opened.sources,
             options,
@@ -99,17 +125,19 @@ def _read_and_paint(
             problems=problems,
             spool=spool,
             darkroom=darkroom,
+            engine=engine,
             step=step,
         )
     gathered.left_out.update(opened.left_out)
     people = _people(gathered, options)
-    jobs = options.jobs if len(gathered.images) >= SMALL else 1
+    if len(gathered.images) < SMALL:
+        engine = IN_PROCESS
     slugs = source_slugs(gathered.images)
     plan = _plan(gathered, options, taxonomy, people, tuple(slugs.values()))
     make_folders(folder, plan)
     painter = _Painter(folder, spool.path, gathered, options, problems, plan)
-    with contextlib.closing(painter.members(slugs, jobs, step)) as members:
-        published = publish(folder, plan, members, jobs=jobs, step=step)
+    with contextlib.closing(painter.members(slugs, engine, step)) as members:
+        published = publish(folder, plan, members, engine=engine, step=step)
     return BuildReport(
         manifest=published.manifest,
         findings=tuple(problems.findings),
@@ -187,11 +215,12 @@ class _Painter:
         self.problems = problems
         self.people = {person: place for place, person in enumerate(plan.people)}
 
-    def members(self, slugs: dict[Path, str], jobs: int, step: Step) -> Generator[Member]:
+    def members(self, slugs: dict[Path, str], engine: Engine, step: Step) -> Generator[Member]:
         """Every usable image, in the order of the finished index, its photograph written."""
         rows = self._rows(slugs)
         render = functools.partial(render_image, self.settings)
-        results = ordered_map(render, [task for _, _, task in rows], jobs=jobs)
+        tasks = [task for _, _, task in rows]
+        results = engine.ordered_map(render, tasks, name=lambda task: task.name)
         with step("painting") as progress, contextlib.closing(results):
             for done, ((source, stem, task), result) in enumerate(
                 zip(rows, results, strict=True), start=1

@@ -21,7 +21,7 @@ from conceptset.build.options import BuildOptions
 from conceptset.errors import SourceError
 from conceptset.io.catalogue import Photograph
 from conceptset.io.images import decode_rgb, encode_photograph
-from conceptset.io.parallel import ordered_map
+from conceptset.io.parallel import Engine, LocalEngine
 from conceptset.io.tables import digest
 from conceptset.records import Frame
 
@@ -64,6 +64,10 @@ class Developed:
     failure: str | None = None
 
 
+def _called(negative: Negative) -> str:
+    return negative.photograph.key
+
+
 def develop(options: BuildOptions, negative: Negative) -> Developed:
     """Make one photograph; the file's own bytes where nothing about it changes."""
     place, path = negative.place, negative.photograph.path
@@ -100,17 +104,19 @@ def _made(options: BuildOptions, negative: Negative, data: bytes) -> bytes:
 class Darkroom:
     """Makes photographs while the main process does something else.
 
-    With one job, and until there are enough for it to pay, nothing is done here: whoever paints an
-    image then makes its photograph too.
+    With one process, and until there are enough for it to pay, nothing is done here: whoever paints
+    an image then makes its photograph too.
 
     Args:
         folder: An existing folder for what is made.
         options: See `BuildOptions`.
+        engine: Where they are made; None starts `options.jobs` processes.
     """
 
-    def __init__(self, folder: Path, options: BuildOptions) -> None:
+    def __init__(self, folder: Path, options: BuildOptions, engine: Engine | None = None) -> None:
         self._folder = folder
         self._options = options
+        self._engine = engine or LocalEngine(options.jobs)
         self._waiting: queue.SimpleQueue[Negative | None] = queue.SimpleQueue()
         self._asked = 0
         self._made: list[Developed] = []
@@ -143,7 +149,7 @@ class Darkroom:
         place = self._folder / f"{self._asked:09}.photograph"
         self._waiting.put(Negative(photograph, frame, size, place))
         self._asked += 1
-        if self._options.jobs > 1 and self._asked == SMALL:
+        if self._engine.is_parallel and self._asked == SMALL:
             self._work = self._thread.submit(self._make)
         return self._asked - 1
 
@@ -163,7 +169,7 @@ class Darkroom:
 
     def _make(self) -> None:
         develop_one = functools.partial(develop, self._options)
-        made = ordered_map(develop_one, self._taken(), jobs=self._options.jobs)
+        made = self._engine.ordered_map(develop_one, self._taken(), name=_called)
         with contextlib.closing(made):
             for one in made:
                 self._made.append(one)

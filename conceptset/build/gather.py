@@ -20,6 +20,7 @@ from conceptset.errors import ImageError, UsageError
 from conceptset.findings import Problems
 from conceptset.formats.base import ReadContext
 from conceptset.io.catalogue import Photograph, hash_file
+from conceptset.io.parallel import Engine, LocalEngine
 from conceptset.io.spool import Spool
 from conceptset.layout.models import SourceEntry
 from conceptset.parsing.defects import Spot
@@ -98,6 +99,7 @@ def gather(
     spool: Spool,
     darkroom: Darkroom,
     step: Step,
+    engine: Engine | None = None,
 ) -> Gathered:
     """Read all sources and join them; drawings go to the spool as they come.
 
@@ -108,7 +110,7 @@ def gather(
         UsageError: Two sources disagree on an image.
     """
     table = AnnotatorTable(options.annotator_from)
-    gatherer = _Gatherer(options, taxonomy, problems, spool, darkroom)
+    gatherer = _Gatherer(options, taxonomy, problems, spool, darkroom, engine)
     with step("reading") as progress, ThreadPoolExecutor(1) as beside:
         read = [
             _read(source, gatherer, table.person_of(source.called), beside, progress)
@@ -139,12 +141,16 @@ def _read(
     progress: Callable[[int, int], None],
 ) -> Callable[[], SourceEntry]:
     """Read one source; its entry, once its digest, which is taken beside that, is known."""
-    options = gatherer.options
     context = ReadContext(
-        source.catalogue, gatherer.problems, source.label, beside=source.beside, jobs=options.jobs
+        source.catalogue,
+        gatherer.problems,
+        source.label,
+        source.beside,
+        gatherer.options.jobs,
+        engine=gatherer.engine,
     )
-    if fallback is None and options.annotator is not None:
-        fallback = Person.parse(options.annotator)
+    if fallback is None and gatherer.options.annotator is not None:
+        fallback = Person.parse(gatherer.options.annotator)
     sha256 = beside.submit(_digest_of, source.path)
     images = regions = 0
     for record in source.format.read(source.path, context):
@@ -175,12 +181,14 @@ class _Gatherer:
         problems: Problems,
         spool: Spool,
         darkroom: Darkroom,
+        engine: Engine | None,
     ) -> None:
         self.options = options
         self.taxonomy = taxonomy
         self.problems = problems
         self.spool = spool
         self.darkroom = darkroom
+        self.engine = engine or LocalEngine(options.jobs)
         self.aliases = Aliases(options.aliases)
         self.left_out: Counter[str] = Counter()
         self.names: dict[str, set[str]] = {}

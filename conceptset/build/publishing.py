@@ -26,7 +26,7 @@ from conceptset.build.vocabulary import Usage, Vocabulary, number_concepts
 from conceptset.build.voting import Drawn, Electorate, Learning, things_drawn
 from conceptset.consensus import METHODS
 from conceptset.errors import SourceError
-from conceptset.io.parallel import ordered_map
+from conceptset.io.parallel import IN_PROCESS, Engine
 from conceptset.io.spool import Extent, Spool, read_extents, remove_scratch, scratch_of
 from conceptset.io.tables import digest, format_json, format_rows, format_table
 from conceptset.layout import names
@@ -97,7 +97,12 @@ def make_folders(folder: Path, plan: Plan) -> None:
 
 
 def publish(
-    folder: Path, plan: Plan, members: Iterable[Member], *, jobs: int, step: Step = silent
+    folder: Path,
+    plan: Plan,
+    members: Iterable[Member],
+    *,
+    engine: Engine = IN_PROCESS,
+    step: Step = silent,
 ) -> Published:
     """Number what members hold and write the set around their photographs; the manifest last.
 
@@ -105,7 +110,7 @@ def publish(
         folder: The set to be, as `make_folders` left it. Its scratch is removed.
         plan: What is known besides the images.
         members: The images, sorted by name; taken once, one by one. Only their places are kept.
-        jobs: Processes.
+        engine: Where maps are written.
         step: Opens a progress display.
 
     Raises:
@@ -116,7 +121,7 @@ def publish(
         publisher = _Publisher(folder, plan, spool)
         for member in members:
             publisher.take(member)
-        return publisher.finish(jobs, step)
+        return publisher.finish(engine, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,10 @@ class _Filed:
     stem: str
     maps: Extent
     line: tables.IndexLine
+
+
+def _called(filed: _Filed) -> str:
+    return filed.line.image
 
 
 def _encode_filed(spool: Path, settings: EncodeSettings, filed: _Filed) -> Encoded:
@@ -184,15 +193,15 @@ class _Publisher:
         place = self.spool.append(painted.pack())
         self.filed.append(_Filed(member.source, member.stem, place, line))
 
-    def finish(self, jobs: int, step: Step) -> Published:
+    def finish(self, engine: Engine, step: Step) -> Published:
         """Number, encode, and write what describes it all."""
         self.spool.close()
         if not self.filed:
             raise SourceError("none of the images could be used")
         vocabulary = self._vocabulary()
         if self.electorate.learns:
-            self._learn(vocabulary, jobs, step)
-        self._encode(vocabulary, jobs, step)
+            self._learn(vocabulary, engine, step)
+        self._encode(vocabulary, engine, step)
         self._tell_of_images_without_voter()
         self._write_tables(vocabulary)
         _remove_empty_folders(self.folder / names.IMAGE_FOLDER)
@@ -218,11 +227,11 @@ class _Publisher:
             )
         return vocabulary
 
-    def _learn(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
+    def _learn(self, vocabulary: Vocabulary, engine: Engine, step: Step) -> None:
         """Learn from all images who confuses which names."""
         learning = Learning()
         draw = functools.partial(_draw_filed, self.spool.path, self.electorate, vocabulary)
-        results = ordered_map(draw, self.filed, jobs=jobs)
+        results = engine.ordered_map(draw, self.filed, name=_called)
         with step("comparing names") as progress, contextlib.closing(results):
             for done, drawn in enumerate(results, start=1):
                 learning.add(drawn)
@@ -238,7 +247,7 @@ class _Publisher:
             images = "1 image" if unseen == 1 else f"{unseen:,} images"
             self.notes.append(f"{images} that only models labelled: not in the root index")
 
-    def _encode(self, vocabulary: Vocabulary, jobs: int, step: Step) -> None:
+    def _encode(self, vocabulary: Vocabulary, engine: Engine, step: Step) -> None:
         """Write all maps, and the rows of all indexes."""
         settings = EncodeSettings(
             self.folder / names.IMAGE_FOLDER,
@@ -250,7 +259,7 @@ class _Publisher:
         for prefix in self.prefixes.values():
             self.growing.add(f"{prefix}{names.INDEX}", header)
         encode = functools.partial(_encode_filed, self.spool.path, settings)
-        results = ordered_map(encode, self.filed, jobs=jobs)
+        results = engine.ordered_map(encode, self.filed, name=_called)
         with step("writing maps") as progress, contextlib.closing(results):
             for done, (filed, encoded) in enumerate(zip(self.filed, results, strict=True), start=1):
                 self._count(filed, encoded, vocabulary)

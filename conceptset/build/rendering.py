@@ -102,7 +102,7 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
         result.failure = made.failure
         return result
     if made.place != place:
-        made.place.rename(place)
+        _put(made.place, place)
     result.photograph = made.digest
     size = options.segmentation_size or half(result.size)
     fitting = fit_to(image.size, size, options.fit)
@@ -139,6 +139,19 @@ def render_image(settings: RenderSettings, task: RenderTask) -> Rendered:
         size, maps, ignores=ignores, tags=tags, people=task.people, segments=segments
     )
     return result
+
+
+def _put(made: Path, place: Path) -> None:
+    """Move a photograph to its place, unless a worker did that and was lost before it could tell.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    try:
+        made.rename(place)
+    except FileNotFoundError:
+        if not place.is_file():
+            raise
 
 
 def _color_map(place: Path, fitting: Fitting, identifiers: Mapping[str, int]) -> Labels:

@@ -26,6 +26,7 @@ from conceptset.present.console import (
     show_table,
     verb,
 )
+from conceptset.present.engines import Address, EngineName, open_engine
 
 if TYPE_CHECKING:
     from conceptset.build import BuildReport
@@ -161,6 +162,8 @@ def build(
     ] = False,
     model_annotator: ModelAnnotator = None,
     jobs: Annotated[int | None, option("--jobs", metavar="N", help="Processes; all cores.")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace SET.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -204,7 +207,9 @@ def build(
         unit = "files" if label == "unpacking" else "images"
         return progress(label, unit=unit, quiet=quiet or as_json)
 
-    report = build_set(sources, out, checked_options(BuildOptions, values), step=step)
+    options = checked_options(BuildOptions, values)
+    with open_engine(engine, address, jobs=jobs, quiet=quiet) as workers:
+        report = build_set(sources, out, options, engine=workers, step=step)
     for text in () if quiet else report.notes:
         note(f"note: {text}")
     if as_json:

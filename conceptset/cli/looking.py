@@ -21,6 +21,7 @@ from conceptset.present.console import (
     show_table,
     verb,
 )
+from conceptset.present.engines import Address, EngineName, open_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,8 @@ def validate(
         int | None, option("--limit", metavar="N", help="Show at most N findings.")
     ] = None,
     jobs: Annotated[int | None, option("--jobs", metavar="N", help="Processes; all cores.")] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,9 +76,17 @@ def validate(
         raise UsageError(f"--format is {format!r}, one of {', '.join(OUTPUT_FORMATS)} was expected")
     if fail_on not in ("error", "warning"):
         raise UsageError(f"--fail-on is {fail_on!r}, error or warning was expected")
-    with progress("checking", quiet=quiet) as advance:
+    with (
+        open_engine(engine, address, jobs=jobs, quiet=quiet) as workers,
+        progress("checking", quiet=quiet) as advance,
+    ):
         report = run_rules(
-            root, select=_codes(select), ignore=_codes(ignore), jobs=jobs, progress=advance
+            root,
+            select=_codes(select),
+            ignore=_codes(ignore),
+            jobs=jobs,
+            engine=workers if engine != "local" else None,
+            progress=advance,
         )
     text = format_report(report, wanted, limit=limit)
     if text:

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from conceptset.findings import Problems
 from conceptset.io.catalogue import ImageCatalogue
+from conceptset.io.parallel import IN_PROCESS, Engine, LocalEngine
 from conceptset.parsing.candidate import Candidate
 from conceptset.records import ImageRecord
 
@@ -54,6 +55,7 @@ class ReadContext:
             are looked up there first.
         jobs: Processes a reader may start for independent work, such as decoding many masks.
         progress: Called with the number of images just yielded.
+        engine: Where such work is done; None starts `jobs` processes.
     """
 
     catalogue: ImageCatalogue
@@ -62,6 +64,13 @@ class ReadContext:
     beside: str = ""
     jobs: int = 1
     progress: Callable[[int], None] = field(default=lambda _: None)
+    engine: Engine | None = None
+
+    def engine_for(self, items: int, enough: int) -> Engine:
+        """Where to do independent work on so many items; this process if they are not enough."""
+        if items < enough:
+            return IN_PROCESS
+        return self.engine or LocalEngine(self.jobs)
 
 
 @runtime_checkable

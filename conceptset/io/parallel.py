@@ -1,4 +1,8 @@
-"""The same function over many items, on all cores, results in order, memory bounded."""
+"""The same function over many items, on all cores, results in order, memory bounded.
+
+`Engine` is where such work is done; whoever maps over images is handed one. `LocalEngine` starts
+processes on this machine, `conceptset.io.cluster.RayEngine` tasks on many.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,104 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from conceptset.errors import ConceptsetError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNK = 8  # items per message: large enough to hide the pipe, small enough to share the work
+CHUNK = 8  # items per message: large enough to hide the pipe, small enough to share the work
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one item takes of the machine that works on it; processes of this one do not count it.
+
+    Attributes:
+        cores: Of the processor.
+        gpus: Graphics processors; a part of one may be shared.
+        memory: Bytes of main memory, 0 if it does not matter.
+    """
+
+    cores: float = 1
+    gpus: float = 0
+    memory: int = 0
+
+
+class Engine(Protocol):
+    """Where a function is applied to many items.
+
+    `function` and its items are pickled: a module-level function or a `functools.partial` of one.
+    An item may be worked on again after the process that had it was killed, so doing it twice must
+    do no harm. Arrays that come back, or are handed over, may be read-only. Close what a method
+    returns (`contextlib.closing`) where the loop over it can fail: only then has every worker
+    stopped when the failure is dealt with.
+    """
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether anything is gained by handing out work."""
+        ...
+
+    def ordered_map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        name: Callable[[Item], str] | None = None,
+    ) -> Generator[Result]:
+        """`map(function, items)`, in order, with few items and results in memory.
+
+        Args:
+            function: Takes far less than a second per item.
+            items: Taken as they are needed.
+            name: What a message calls an item.
+
+        Raises:
+            ConceptsetError: Workers were killed, and it was no use to try again.
+        """
+        ...
+
+    def as_completed(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        need: Need,
+        name: Callable[[Item], str] | None = None,
+    ) -> Generator[tuple[int, Result]]:
+        """(number of the item from 0, its result) of each, in the order in which they are done.
+
+        Args:
+            function: May take long; it should return little.
+            items: Handed out one by one.
+            need: What each takes.
+            name: What a message calls an item.
+
+        Raises:
+            ConceptsetError: Workers were killed, and it was no use to try again.
+        """
+        ...
+
+    def check_sight(self, paths: Iterable[Path], *, writes: Path | None = None) -> None:
+        """Make sure that every worker sees these files as this process does.
+
+        Args:
+            paths: Files and directories that are read.
+            writes: A directory that workers write to.
+
+        Raises:
+            ConceptsetError: One does not.
+        """
+        ...
 
 
 def usable_cores() -> int:
@@ -60,12 +151,10 @@ def _module_of(function: Callable[..., object]) -> str:
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
 ) -> Generator[Result]:
-    """`map(function, items)` on `jobs` processes, in order.
+    """`map(function, items)` on `jobs` processes, in order; see `Engine`.
 
     At most a few chunks per process are in flight, so neither items nor results pile up. With one
-    job everything runs in this process. `function` and its items are pickled: a module-level
-    function or a `functools.partial` of one. Close the generator (`contextlib.closing`) where the
-    loop over it can fail: only then has every worker stopped when the failure is dealt with.
+    job everything runs in this process.
 
     Raises:
         ConceptsetError: A worker process was killed (usually for memory).
@@ -75,17 +164,48 @@ def ordered_map(
         return
     rest = iter(items)
     pending: deque[Future[list[Result]]] = deque()
+    with _workers(function, jobs) as pool:
+        while True:
+            while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, CHUNK))):
+                pending.append(pool.submit(_run_chunk, function, chunk))
+            if not pending:
+                break
+            yield from pending.popleft().result()
+
+
+def completed_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
+) -> Generator[tuple[int, Result]]:
+    """(number of the item, its result) on `jobs` processes, as they are done; see `Engine`.
+
+    Raises:
+        ConceptsetError: A worker process was killed (usually for memory).
+    """
+    rest = enumerate(items)
+    if jobs <= 1:
+        for place, item in rest:
+            yield place, function(item)
+        return
+    running: dict[Future[Result], int] = {}
+    with _workers(function, jobs) as pool:
+        while True:
+            for place, item in itertools.islice(rest, jobs - len(running)):
+                running[pool.submit(function, item)] = place
+            if not running:
+                break
+            for future in wait_for(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+
+
+@contextmanager
+def _workers(function: Callable[..., object], jobs: int) -> Generator[ProcessPoolExecutor]:
+    """Processes that end with the block; what they had not begun is dropped."""
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     # imported once, by the server that workers are forked from, not by each of them
     context.set_forkserver_preload(["__main__", _module_of(function)])
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker)
     try:
-        while True:
-            while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, _CHUNK))):
-                pending.append(pool.submit(_run_chunk, function, chunk))
-            if not pending:
-                break
-            yield from pending.popleft().result()
+        yield pool
     except BrokenProcessPool as error:
         raise ConceptsetError(
             "a worker process was killed, probably because memory ran out",
@@ -94,3 +214,46 @@ def ordered_map(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class LocalEngine:
+    """Processes of this machine, started anew for each map; see `Engine`.
+
+    Args:
+        jobs: How many; with one, everything runs in this process.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether there is more than this process."""
+        return self.jobs > 1
+
+    def ordered_map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        name: Callable[[Item], str] | None = None,
+    ) -> Generator[Result]:
+        """See `Engine`; nothing is tried twice."""
+        return ordered_map(function, items, jobs=self.jobs)
+
+    def as_completed(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        need: Need,
+        name: Callable[[Item], str] | None = None,
+    ) -> Generator[tuple[int, Result]]:
+        """See `Engine`; nothing is tried twice, and `need` is not looked at."""
+        return completed_map(function, items, jobs=self.jobs)
+
+    def check_sight(self, paths: Iterable[Path], *, writes: Path | None = None) -> None:
+        """Nothing to do: processes of this machine see what it sees."""
+
+
+IN_PROCESS = LocalEngine(1)

@@ -19,7 +19,7 @@ from conceptset.build.steps import Step, silent
 from conceptset.consensus import COMPARES_SEGMENTS
 from conceptset.errors import LayoutError, UsageError
 from conceptset.io.atomic import check_target, new_directory
-from conceptset.io.parallel import ordered_map
+from conceptset.io.parallel import LocalEngine, ordered_map
 from conceptset.io.tables import read_table
 from conceptset.layout import names
 from conceptset.layout.models import Manifest
@@ -148,7 +148,7 @@ class _Merger:
         make_folders(folder, plan)
         jobs = self.options.jobs if len(self.images) >= _SMALL else 1
         with contextlib.closing(self._members(folder, jobs, step)) as members:
-            published = publish(folder, plan, members, jobs=jobs, step=step)
+            published = publish(folder, plan, members, engine=LocalEngine(jobs), step=step)
         empty = sum(
             not any(holder.entry.split.strip() for holder in image.holders) for image in self.images
         )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from conceptset.errors import UsageError
 from conceptset.findings import Finding, Severity
+from conceptset.io.parallel import Engine
 from conceptset.validate.catalogue import chosen
 from conceptset.validate.context import Context
 from conceptset.validate.gather import gather
@@ -50,6 +51,7 @@ def validate(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     jobs: int | None = None,
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check a concept set, or a foreign Broden layout, down to the last pixel.
@@ -59,16 +61,18 @@ def validate(
         select: Codes or beginnings of codes to run; all where empty.
         ignore: Codes or beginnings of codes to leave out.
         jobs: Processes; None takes all cores, and one process for a small set.
+        engine: Where images are looked at, instead of processes of this machine.
         progress: Called with (images done, images in all).
 
     Raises:
-        UsageError: `root` is no directory, or a code does not exist. What is wrong with the set is
-            a finding, never an exception.
+        UsageError: `root` is no directory, or a code does not exist.
+        ClusterError: The machines of `engine` do not see it, or lost the work too often.
+            What is wrong with the set is a finding, never an exception.
     """
     selected = chosen(tuple(select), tuple(ignore))
     if not root.is_dir():
         raise UsageError("is no directory", path=root, hint="Give the directory of a concept set.")
-    context = gather(root, jobs=jobs, progress=progress)
+    context = gather(root, jobs=jobs, engine=engine, progress=progress)
     findings = {finding for one in selected for finding in _apply(one, context)}
     return Report(
         tuple(sorted(findings, key=lambda one: (one.sort_key, one.pixel or ()))),

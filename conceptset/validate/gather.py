@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from conceptset.errors import ConceptsetError, UnsafeError
 from conceptset.io.catalogue import hash_file
-from conceptset.io.parallel import ordered_map, usable_cores
+from conceptset.io.parallel import IN_PROCESS, Engine, LocalEngine, usable_cores
 from conceptset.io.paths import resolve_inside
 from conceptset.io.tables import read_json
 from conceptset.layout import names
@@ -42,8 +43,12 @@ _PARTIAL = ".partial-"
 Progress = Callable[[int, int], None]
 
 
-def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Context:
+def gather(
+    root: Path, *, jobs: int | None, progress: Progress | None, engine: Engine | None = None
+) -> Context:
     """Everything the rules look at."""
+    if engine is not None:
+        engine.check_sight([root])
     manifest = _read_manifest(root)
     ours = manifest.present or _was_begun_by_us(root)
     folder = root / names.IMAGE_FOLDER
@@ -55,14 +60,14 @@ def gather(root: Path, *, jobs: int | None, progress: Progress | None) -> Contex
     people = _load_people(root, annotators, folders, outside, above=view.categories)
     masks = _place_masks((view, *people.values()), files) if ours else {}
     items = _scan_items((view, *people.values()), masks)
-    workers = usable_cores() if jobs is None else jobs
+    workers = engine or LocalEngine(usable_cores() if jobs is None else jobs)
     scan = partial(
         scan_image,
         folder=folder,
         known=frozenset(view.label_names) if view.lists_labels else None,
         links=bool(links),
     )
-    images = _scan(scan, items, workers, progress, wait_and_see=jobs is None)
+    images = _scan(scan, items, workers, progress, wait_and_see=jobs is None and engine is None)
     return Context(
         ours=ours,
         manifest=manifest,
@@ -218,7 +223,7 @@ def _scan_items(views: Sequence[View], masks: Mapping[str, IndexRow]) -> dict[st
 def _scan(
     scan: Callable[[ScanItem], ImageFacts],
     items: Mapping[str, ScanItem],
-    workers: int,
+    workers: Engine,
     progress: Progress | None,
     *,
     wait_and_see: bool,
@@ -229,35 +234,35 @@ def _scan(
     """
     result: dict[str, ImageFacts] = {}
 
-    def take(names: Sequence[str], jobs: int) -> None:
-        found = ordered_map(scan, [items[name] for name in names], jobs=jobs)
-        for name, facts in zip(names, found, strict=True):
-            result[name] = facts
-            if progress is not None:
-                progress(len(result), len(items))
+    def take(names: Sequence[str], engine: Engine) -> None:
+        with closing(engine.ordered_map(scan, [items[name] for name in names])) as found:
+            for name, facts in zip(names, found, strict=True):
+                result[name] = facts
+                if progress is not None:
+                    progress(len(result), len(items))
 
     rest = list(items)
     if wait_and_see:
         begin = time.perf_counter()
-        take(rest[:FIRST_IMAGES], 1)
+        take(rest[:FIRST_IMAGES], IN_PROCESS)
         rest = rest[FIRST_IMAGES:]
         expected = (time.perf_counter() - begin) / FIRST_IMAGES * len(rest)
-        if expected * (1 - 1 / workers) < START_SECONDS:
-            workers = 1
+        if expected * (1 - 1 / usable_cores()) < START_SECONDS:
+            workers = IN_PROCESS
     if rest:
         take(rest, workers)
     return result
 
 
 def _load_all_segments(
-    root: Path, people: Mapping[str, View], workers: int
+    root: Path, people: Mapping[str, View], workers: Engine
 ) -> dict[str, SegmentFacts]:
     folders = [view.folder for view in people.values()]
     paths = [root / folder / names.SEGMENTS for folder in folders]
     size = sum(path.stat().st_size for path in paths if path.is_file())
-    jobs = min(workers, len(folders)) if size > MUCH_TEXT else 1
-    found = ordered_map(partial(load_segments, root=root), folders, jobs=jobs)
-    return dict(zip(people, found, strict=True))
+    engine = workers if size > MUCH_TEXT else IN_PROCESS
+    with closing(engine.ordered_map(partial(load_segments, root=root), folders, name=str)) as found:
+        return dict(zip(people, found, strict=True))
 
 
 def _digests_now(root: Path, manifest: Manifest | None) -> dict[str, str | None]:

@@ -20,6 +20,7 @@ from conceptset.errors import SourceError
 from conceptset.geometry import Rings, box_ring
 from conceptset.io.catalogue import ImageCatalogue
 from conceptset.io.images import read_codes
+from conceptset.io.parallel import LocalEngine
 from conceptset.io.spool import SCRATCH
 from conceptset.io.tables import read_table
 from conceptset.records import ImageRecord, Origin, Person, Region
@@ -227,7 +228,7 @@ def test_a_set_from_members_that_no_annotation_made(tmp_path, jobs):
     folder.mkdir()
     chosen = plan()
     make_folders(folder, chosen)
-    published = publish(folder, chosen, members(folder), jobs=jobs)
+    published = publish(folder, chosen, members(folder), engine=LocalEngine(jobs))
     assert published.notes == []
     assert validate(folder).findings == ()
     labels = {row["name"]: row for row in rows_of(folder / "label.csv")}
@@ -248,10 +249,10 @@ def test_limits_of_members(tmp_path):
     chosen = plan(min_frequency=4)
     make_folders(folder, chosen)
     with pytest.raises(SourceError, match=r"no label is left.*concepts below the limits: 2"):
-        publish(folder, chosen, members(folder), jobs=1)
+        publish(folder, chosen, members(folder))
 
 
 def test_no_member_at_all(tmp_path):
     with pytest.raises(SourceError, match="none of the images"):
-        publish(tmp_path, plan(), [], jobs=1)
+        publish(tmp_path, plan(), [])
     assert not (tmp_path / "conceptset.json").exists()

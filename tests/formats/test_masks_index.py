@@ -557,7 +557,7 @@ def test_processes_are_started_for_many_masks_only(source, monkeypatch, number, 
         asked.append(jobs)
         yield from map(function, items)
 
-    monkeypatch.setattr("conceptset.formats.masks.indexed.ordered_map", mapped)
+    monkeypatch.setattr("conceptset.io.parallel.ordered_map", mapped)
     context = ReadContext(ImageCatalogue(root), Problems("collect"), "source", "", 3)
     assert len(list(MASKS.read(root, context))) == number
     assert asked == [expected]

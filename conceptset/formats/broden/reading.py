@@ -10,7 +10,6 @@ from conceptset.errors import SourceError, UnsafeError
 from conceptset.formats.base import ReadContext
 from conceptset.formats.broden.scanning import Found, Maps, scan_image
 from conceptset.geometry import CodedMask, Geometry, Pierced
-from conceptset.io.parallel import ordered_map
 from conceptset.io.paths import relative_name, resolve_inside
 from conceptset.io.tables import Table, read_json, read_table
 from conceptset.layout import names
@@ -80,9 +79,9 @@ class SetReader:
     def records(self) -> Iterator[ImageRecord]:
         """One record per photograph, sorted by name."""
         images = sorted({image for rows in (*self.rows, self.nobody) for image in rows})
-        jobs = self.context.jobs if len(images) >= _SMALL else 1
+        engine = self.context.engine_for(len(images), _SMALL)
         tasks = (self._maps(image) for image in images)
-        results = ordered_map(scan_image, tasks, jobs=jobs)
+        results = engine.ordered_map(scan_image, tasks)
         for image, found in zip(images, results, strict=True):
             record = self._record(image, found)
             if record is not None:

@@ -36,7 +36,6 @@ from conceptset.formats.masks.listing import (
 from conceptset.formats.masks.scanning import GreyScan, scan_grey
 from conceptset.geometry import BinaryMask
 from conceptset.io.catalogue import NotFound
-from conceptset.io.parallel import ordered_map
 from conceptset.io.paths import resolve_inside
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.photographs import Placed
@@ -172,8 +171,8 @@ class _Teller:
                 spot_of(self.context, one.name).report(
                     "SRC006", f"the mask is refused: {error.message}."
                 )
-        jobs = self.context.jobs if len(paths) > FEW else 1
-        with closing(ordered_map(scan_grey, paths, jobs=jobs)) as stream:
+        engine = self.context.engine_for(len(paths), FEW + 1)
+        with closing(engine.ordered_map(scan_grey, paths, name=str)) as stream:
             return {
                 path.relative_to(self.path).as_posix(): scan
                 for path, scan in zip(paths, stream, strict=True)

@@ -28,7 +28,6 @@ from conceptset.formats.masks.scanning import (
 )
 from conceptset.io.catalogue import NotFound
 from conceptset.io.images import read_header
-from conceptset.io.parallel import ordered_map
 from conceptset.io.paths import resolve_inside
 from conceptset.parsing.defects import Spot
 from conceptset.parsing.photographs import Placed, place_photograph
@@ -71,8 +70,8 @@ def read_index_masks(path: Path, context: ReadContext) -> Iterator[ImageRecord]:
     reader = _Reader(path, context, classes)
     pairs = list(reader.pairs(arrangement))
     tasks = [pair.task for pair in pairs]
-    jobs = context.jobs if len(tasks) > FEW else 1
-    with closing(ordered_map(scan_index, tasks, jobs=jobs)) as stream:
+    engine = context.engine_for(len(tasks), FEW + 1)
+    with closing(engine.ordered_map(scan_index, tasks)) as stream:
         scans = reader.checked(stream) if classes.is_uncertain else stream
         for pair, scan in zip(pairs, scans, strict=True):
             record = reader.record(pair, scan)

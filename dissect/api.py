@@ -21,7 +21,6 @@ from dissect.annotators.writing import write_annotators
 from dissect.errors import RunExistsError
 from dissect.given import check_thresholds, digest_thresholds
 from dissect.intervals import Resamples
-from dissect.loader import check_categories, check_files, digest_set, input_size, select_entries
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
 from dissect.outputs import LayerShape
@@ -30,6 +29,7 @@ from dissect.receptive import find_placements
 from dissect.rundir import claim, inspect, sweep
 from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.scan import make_stores, scan_shard
+from dissect.selecting import check_categories, check_files, digest_set, input_size, select_entries
 from dissect.shards import WHOLE, ShardFolder
 from dissect.state import (
     LayerRecord,

@@ -1,8 +1,10 @@
 """A run directory, from nothing to complete: who may write into it, and what a restart finds.
 
 RUN is written in place. `shards/fingerprint.json` comes first and says whose the directory is;
-`run.json` comes last and makes it complete; `shards/` goes after that. Whatever an attempt that
-was killed left half written is swept away by the next one.
+`run.json` comes last and makes it complete; `shards/` goes after that. What an attempt that was
+stopped has finished of a shard is gone on from; what it left half written is swept away.
+
+One process at a time writes a run, or several that each scan a shard of it: `shards/lock`.
 
 With `--overwrite` a run of ours that is in the way is moved aside and comes back if the new one
 fails; it is removed once the new one is complete.
@@ -13,7 +15,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +23,7 @@ from conceptset.errors import ConceptsetError, OutputError, UsageError
 from conceptset.io.atomic import write_file
 from conceptset.io.tables import format_json, read_json
 from dissect.errors import RunExistsError
+from dissect.shards import locked
 from dissect.state import Run, RunLayout, open_run
 
 Status = Literal["new", "incomplete", "complete", "other", "foreign"]
@@ -56,7 +59,7 @@ def _is_untouched(layout: RunLayout) -> bool:
         return True
     unfinished = f".{layout.pending.name}.partial-"
     return layout.shards.is_dir() and all(
-        path.name.startswith(unfinished) for path in layout.shards.iterdir()
+        path == layout.lock or path.name.startswith(unfinished) for path in layout.shards.iterdir()
     )
 
 
@@ -74,13 +77,68 @@ def sweep(layout: RunLayout) -> None:
 def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayout]:
     """The directory to write a run into; the block must end by writing run.json.
 
-    An unfinished equal run is begun anew in its place. An exception leaves the directory as an
+    An unfinished equal run is gone on with in its place. An exception leaves the directory as an
     incomplete run, unless it replaced another: then that one is put back.
 
     Raises:
-        RunExistsError: Something else is in the way; nothing was changed.
+        RunExistsError: Something else is in the way, or another process is at work there; nothing
+            was changed.
         OutputError: It cannot be written.
     """
+    status = _check(root, fingerprint, overwrite=overwrite)
+    aside: Path | None = None
+    with ExitStack() as stack:
+        try:
+            if status in ("other", "complete"):
+                if RunLayout(root).shards.is_dir():
+                    stack.enter_context(locked(RunLayout(root).lock))
+                root.parent.mkdir(parents=True, exist_ok=True)
+                prefix = f"{root.name}.partial-old-"
+                aside = Path(tempfile.mkdtemp(prefix=prefix, dir=root.parent)) / root.name
+                root.rename(aside)
+            layout = RunLayout(root)
+            layout.shards.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(layout.lock))
+            _check_unchanged(root, fingerprint, status if aside is None else "new")
+            if overwrite:
+                _empty_shards(layout)
+            write_file(layout.pending, format_json({"fingerprint": fingerprint}))
+            sweep(layout)
+            yield layout
+        except BaseException as error:
+            if aside is not None:
+                _put_back(root, aside)
+            if isinstance(error, OSError):
+                raise _unwritable(root, error) from error
+            raise
+        sweep(RunLayout(root))  # it is complete: nothing that fails from here on may take it back
+        if aside is not None:
+            shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+@contextmanager
+def join(root: Path, fingerprint: str) -> Iterator[RunLayout]:
+    """The directory of an unfinished run, to scan a shard of it beside other processes.
+
+    Raises:
+        RunExistsError: Something else is in the way, or a process is finishing the run.
+        OutputError: It cannot be written.
+    """
+    status = _check(root, fingerprint, overwrite=False)
+    layout = RunLayout(root)
+    try:
+        layout.shards.mkdir(parents=True, exist_ok=True)
+        with locked(layout.lock, shared=True):
+            if status == "new" and not layout.pending.is_file():
+                write_file(layout.pending, format_json({"fingerprint": fingerprint}))
+            _check_unchanged(root, fingerprint, "incomplete")
+            yield layout
+    except OSError as error:
+        raise _unwritable(root, error) from error
+
+
+def _check(root: Path, fingerprint: str, *, overwrite: bool) -> Status:
+    """What stands at `root`, if that is nothing that is in the way."""
     status, _ = inspect(root, fingerprint)
     if status == "foreign":
         raise RunExistsError(
@@ -95,29 +153,26 @@ def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayou
             hint=_OTHERWISE,
         )
     _check_parent(root)
-    aside: Path | None = None
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        if status in ("other", "complete"):
-            prefix = f"{root.name}.partial-old-"
-            aside = Path(tempfile.mkdtemp(prefix=prefix, dir=root.parent)) / root.name
-            root.rename(aside)
-        yield _begin(RunLayout(root), fingerprint)
-    except BaseException as error:
-        if aside is None:
-            _empty_shards(RunLayout(root))
-        else:
-            _put_back(root, aside)
-        if isinstance(error, OSError):
-            raise OutputError(
-                f"cannot be written ({error.strerror or error})",
-                path=root,
-                hint="Free space or mend the rights, and give the same command again.",
-            ) from error
-        raise
-    sweep(RunLayout(root))  # it is complete: nothing that fails from here on may take it back
-    if aside is not None:
-        shutil.rmtree(aside.parent, ignore_errors=True)
+    return status
+
+
+def _check_unchanged(root: Path, fingerprint: str, expected: Status) -> None:
+    """Nobody may have come first between the look at the directory and the lock."""
+    now, _ = inspect(root, fingerprint)
+    if now not in (expected, "incomplete"):
+        raise RunExistsError(
+            "another process has just written there",
+            path=root,
+            hint="Give the same command again to see what stands there now.",
+        )
+
+
+def _unwritable(root: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot be written ({error.strerror or error})",
+        path=root,
+        hint="Free space or mend the rights, and give the same command again.",
+    )
 
 
 def _put_back(root: Path, aside: Path) -> None:
@@ -128,21 +183,12 @@ def _put_back(root: Path, aside: Path) -> None:
     aside.parent.rmdir()
 
 
-def _begin(layout: RunLayout, fingerprint: str) -> RunLayout:
-    """Make the directory ours and empty the leftovers of an earlier attempt."""
-    layout.shards.mkdir(parents=True, exist_ok=True)
-    write_file(layout.pending, format_json({"fingerprint": fingerprint}))
-    _empty_shards(layout)
-    sweep(layout)
-    return layout
-
-
 def _empty_shards(layout: RunLayout) -> None:
-    """Remove what a stopped attempt kept on disk; the next one begins anew."""
-    for left in layout.shards.iterdir() if layout.shards.is_dir() else ():
+    """Remove what a stopped attempt kept on disk: this one begins anew."""
+    for left in layout.shards.iterdir():
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
-        elif left != layout.pending:
+        elif left not in (layout.pending, layout.lock):
             left.unlink(missing_ok=True)
 
 

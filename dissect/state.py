@@ -258,6 +258,26 @@ class RunLayout:
         return self.shards / "fingerprint.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that writes the run."""
+        return self.shards / "lock"
+
+    @property
+    def job(self) -> Path:
+        """All that other processes must know to take part in a run in progress."""
+        return self.shards / "job.json"
+
+    @property
+    def given(self) -> Path:
+        """Thresholds that were given, for the same."""
+        return self.shards / "given.safetensors"
+
+    @property
+    def floors(self) -> Path:
+        """Bounds that all shards begin with."""
+        return self.shards / "floors.safetensors"
+
+    @property
     def report(self) -> Path:
         """The page to open."""
         return self.root / "report" / "index.html"

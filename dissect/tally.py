@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dissect.compiling import compiled
 from dissect.regions import ImageLabels
+from dissect.tiles import Chunk, Cut, MapArray, PlaceArray, Tiling
 from dissect.upsample import FloatArray, Grid, IntArray
 
-MapArray = NDArray[np.float32]
 CountArray = NDArray[np.int64] | NDArray[np.uint8]
 
 _CELLS = 1 << 22  # counts of units in regions that are held at once
@@ -29,31 +29,38 @@ class ImageTally:
     Attributes:
         intersections: For each index, (n, 3) int64 rows (unit, label, pixels), sorted.
         area: (m, 2) int64 rows (unit, pixels of the mask), sorted.
+        maxima: (m,) float32, the largest activation of each of these.
     """
 
     intersections: tuple[IntArray, ...]
     area: IntArray
+    maxima: MapArray
 
 
 def tally_image(
-    maps: MapArray, units: IntArray, thresholds: FloatArray, *, grid: Grid, labels: ImageLabels
+    chunk: Chunk, thresholds: FloatArray, *, tiling: Tiling, grid: Grid, labels: ImageLabels
 ) -> ImageTally:
     """Masks of one image against its labels.
 
     Args:
-        maps: (p, h, w) float32 maps of those units that may have a mask.
-        units: (p,) int64 their units, rising.
-        thresholds: (p,) float64 their thresholds.
+        chunk: Tiles of one image, at least all with a value above the unit's threshold.
+        thresholds: (units,) float64, of all units.
+        tiling: Of the maps; whole maps where the grid reduces them.
         grid: The maps over the label maps.
         labels: What the label maps say.
     """
     regions = len(labels.areas)
+    starts, pair = chunk.pairs()
+    units = chunk.units[starts].astype(np.int64)
+    ends = np.append(starts, len(pair))
     step = max(1, _CELLS // regions)
     areas, shared = [], []
-    for start in range(0, max(len(maps), 1), step):
-        part = slice(start, start + step)
-        counts = np.zeros((len(maps[part]), regions), dtype=np.int64)
-        _count(maps[part], thresholds[part], grid, labels.region, counts)
+    for first in range(0, max(len(starts), 1), step):
+        last = min(first + step, len(starts))
+        part = chunk.only(slice(int(ends[first]), int(ends[last])))
+        counts = np.zeros((last - first, regions), dtype=np.int64)
+        places = pair[ends[first] : ends[last]] - first
+        _count(part, places, thresholds, tiling, grid, labels.region, counts)
         areas.append(counts.sum(axis=1))
         shared.append((counts.astype(np.float64) @ labels.weights).astype(np.int64))
     area, pixels = np.concatenate(areas), np.concatenate(shared)  # exact: below 2**53
@@ -61,6 +68,7 @@ def tally_image(
     return ImageTally(
         tuple(_sparse(pixels, units, labels, index) for index in range(len(labels.starts) - 1)),
         np.column_stack([units[active], area[active]]),
+        chunk.maxima(starts)[active],
     )
 
 
@@ -72,56 +80,72 @@ def _sparse(pixels: IntArray, units: IntArray, labels: ImageLabels, index: int) 
     return np.column_stack([units[rows], labels.labels[own][columns], found])
 
 
-def draw_masks(maps: MapArray, thresholds: FloatArray, *, grid: Grid) -> NDArray[np.bool_]:
-    """(n, sh, sw) masks, pixel for pixel those that `tally_image` counts.
+def draw_masks(
+    chunk: Chunk, thresholds: FloatArray, *, tiling: Tiling, grid: Grid
+) -> NDArray[np.bool_]:
+    """(n, sh, sw) masks of the units of one image, pixel for pixel those that are counted.
 
     Args:
-        maps: (n, h, w) float32.
-        thresholds: (n,) float64, the units'.
+        chunk: Tiles of one image.
+        thresholds: (units,) float64, of all units.
+        tiling: Of the maps.
         grid: The maps over the label map.
     """
+    starts, pair = chunk.pairs()
     size = (len(grid.vertical.weights), len(grid.horizontal.weights))
     every = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)  # a region for each pixel
-    counts = np.zeros((len(maps), every.size), dtype=np.uint8)  # each is 0 or 1
-    _count(maps, thresholds, grid, every, counts)
-    return counts.view(np.bool_).reshape(len(maps), *size)
+    counts = np.zeros((len(starts), every.size), dtype=np.uint8)  # each is 0 or 1
+    _count(chunk, pair, thresholds, tiling, grid, every, counts)
+    return counts.view(np.bool_).reshape(len(starts), *size)
 
 
 def _count(
-    maps: MapArray,
+    chunk: Chunk,
+    pair: IntArray,
     thresholds: FloatArray,
+    tiling: Tiling,
     grid: Grid,
     region: NDArray[np.int32],
     counts: CountArray,
 ) -> None:
-    """Add the pixels of each mask to `counts` (p, regions) by region."""
+    """Add the pixels of each mask to `counts` (pairs, regions) by region."""
     if grid.reduces:
-        _count_dense(maps, thresholds, grid, region, counts)
-    else:
-        up, across = grid.vertical, grid.horizontal
-        tables = (up.starts, up.weights, across.starts, across.weights)
-        count_regions(maps, thresholds, *tables, region, counts)
+        _count_dense(chunk, pair, thresholds, grid, region, counts)
+        return
+    up, over = grid.vertical, grid.horizontal
+    count_regions(
+        *(chunk.patches, chunk.units, chunk.tiles, pair, thresholds),
+        tiling.numbers,
+        *(up.starts, up.weights, over.starts, over.weights),
+        region,
+        counts,
+    )
 
 
 def _count_dense(
-    maps: MapArray,
+    chunk: Chunk,
+    pair: IntArray,
     thresholds: FloatArray,
     grid: Grid,
     region: NDArray[np.int32],
     counts: CountArray,
 ) -> None:
-    """As `count_regions`, for maps that are reduced: a pixel depends on many cells."""
+    """As `count_regions`, for whole maps that are reduced: a pixel depends on many cells."""
     flat = region.reshape(-1)
-    for pair in range(len(maps)):
-        if float(maps[pair].max()) > thresholds[pair]:
-            mask = grid.spread(maps[pair : pair + 1])[0] > thresholds[pair]
-            counts[pair] = np.bincount(flat[mask.reshape(-1)], minlength=counts.shape[1])
+    for place, unit, values in zip(pair, chunk.units, chunk.patches, strict=True):
+        if float(values.max()) > thresholds[unit]:
+            mask = grid.spread(values[np.newaxis])[0] > thresholds[unit]
+            counts[place] = np.bincount(flat[mask.reshape(-1)], minlength=counts.shape[1])
 
 
 @compiled
 def count_regions(
-    maps: MapArray,
+    patches: MapArray,
+    units: PlaceArray,
+    tiles: PlaceArray,
+    pair: IntArray,
     thresholds: FloatArray,
+    cut: Cut,
     row_starts: IntArray,
     row_weights: FloatArray,
     column_starts: IntArray,
@@ -129,49 +153,56 @@ def count_regions(
     region: NDArray[np.int32],
     counts: CountArray,
 ) -> None:
-    """Add, for each map, the pixels of its mask to the count of their region.
+    """Add, for each tile, the pixels of its part of the mask to the count of their region.
 
     The pixels between four neighbouring cells depend on these alone: none is in the mask if no
     cell is above the threshold, all are if every cell is; only else they are interpolated, row
     by row, in float64: `a + (b - a) * weight` along x, then along y.
 
     Args:
-        maps: (p, h, w) float32.
-        thresholds: (p,) float64.
+        patches: (n, patch rows, patch columns) float32.
+        units: (n,) int32.
+        tiles: (n,) int32.
+        pair: (n,) int64, the row of `counts` that a tile belongs to.
+        thresholds: (units,) float64.
+        cut: Of the maps.
         row_starts: (h + 1,), see `AxisTable`.
         row_weights: (sh,).
         column_starts: (w + 1,).
         column_weights: (sw,).
         region: (sh, sw) int32.
-        counts: (p, regions) integers, added to.
+        counts: (pairs, regions) integers, added to.
     """
-    pairs, height, width = maps.shape
-    for pair in range(pairs):
-        limit = thresholds[pair]
-        for i in range(height):
-            first_row, end_row = row_starts[i], row_starts[i + 1]
+    height, width, rows, columns, _, _, _, across = cut
+    last_row, last_column = patches.shape[1] - 1, patches.shape[2] - 1
+    for n in range(len(units)):
+        limit = thresholds[units[n]]
+        own = counts[pair[n]]
+        top, left = tiles[n] // across * rows, tiles[n] % across * columns
+        for i in range(min(rows, height - top)):
+            first_row, end_row = row_starts[top + i], row_starts[top + i + 1]
             if first_row == end_row:
                 continue
-            below = min(i + 1, height - 1)
-            for j in range(width):
-                first_column, end_column = column_starts[j], column_starts[j + 1]
+            below = min(i + 1, last_row)
+            for j in range(min(columns, width - left)):
+                first_column, end_column = column_starts[left + j], column_starts[left + j + 1]
                 if first_column == end_column:
                     continue
-                right = min(j + 1, width - 1)
-                a = np.float64(maps[pair, i, j])
-                b = np.float64(maps[pair, i, right])
-                c = np.float64(maps[pair, below, j])
-                d = np.float64(maps[pair, below, right])
+                right = min(j + 1, last_column)
+                a = np.float64(patches[n, i, j])
+                b = np.float64(patches[n, i, right])
+                c = np.float64(patches[n, below, j])
+                d = np.float64(patches[n, below, right])
                 if max(a, b, c, d) <= limit:
                     continue
                 if min(a, b, c, d) > limit:
                     for y in range(first_row, end_row):
                         for x in range(first_column, end_column):
-                            counts[pair, region[y, x]] += 1
+                            own[region[y, x]] += 1
                     continue
                 for x in range(first_column, end_column):
                     upper = a + (b - a) * column_weights[x]
                     lower = c + (d - c) * column_weights[x]
                     for y in range(first_row, end_row):
                         if upper + (lower - upper) * row_weights[y] > limit:
-                            counts[pair, region[y, x]] += 1
+                            own[region[y, x]] += 1

@@ -6,18 +6,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_scans import cut_tiles
 
 from conceptset.layout.reading import open_concept_set
 from dissect.analysis import sum_counts, tally_table
 from dissect.outputs import LayerShape
-from dissect.runner import Plan, Timings, make_stores, tally_stores
+from dissect.plan import Plan, Timings
+from dissect.runner import outcomes_of, tails_of, thresholds_of
+from dissect.scan import make_stores
+from dissect.shards import WHOLE
 from dissect.state import RunConfig
+from dissect.tallying import tally_images, tile_streams
 from dissect.writing import vocabulary_of
 
 pytestmark = pytest.mark.real
 
 
-def outcomes_of(golden, layers, workers=2):
+def layers_of(golden, layers, workers=2):
     concept_set = open_concept_set(golden / "dataset")
     features = {
         name: np.load(golden / f"features_{name}.npz")["features"].astype(np.float32)
@@ -46,8 +51,10 @@ def outcomes_of(golden, layers, workers=2):
     for name, store in zip(layers, stores, strict=True):
         for start in range(0, 40, 16):
             part = features[name][start : start + 16]
-            store.add(range(start, start + len(part)), torch.from_numpy(part))
-    return plan, tally_stores(plan, stores, timings=Timings()).layers
+            store.add(cut_tiles(part, store.bound, rows=range(start, start + len(part))))
+    selected = [one.values for one in thresholds_of(plan, [tails_of(plan, stores)])]
+    tallied = tally_images(plan, [WHOLE], tile_streams([stores]), selected, timings=Timings())
+    return plan, outcomes_of(tallied).layers
 
 
 @pytest.mark.parametrize("layer", ["layer2", "layer3", "layer4"])
@@ -55,9 +62,9 @@ def outcomes_of(golden, layers, workers=2):
     ("union", "golden"), [("lite", "tally"), ("annotated", "reference_image_presence")]
 )
 def test_every_column_of_the_peers_table(synth40, layer, union, golden):
-    plan, (outcome,) = outcomes_of(synth40, [layer])
+    plan, (outcome,) = layers_of(synth40, [layer])
     vocabulary = vocabulary_of(plan.concept_set, plan.categories)
-    totals = sum_counts(outcome.counts, vocabulary, units=outcome.shape.units, union=union)
+    totals = sum_counts(outcome.take_counts(0), vocabulary, units=outcome.shape.units, union=union)
     ours = tally_table(totals, vocabulary)
     theirs = pd.read_csv(synth40 / f"{golden}_{layer}.csv", keep_default_na=False)
     assert list(ours.columns) == list(theirs.columns)
@@ -70,11 +77,11 @@ def test_every_column_of_the_peers_table(synth40, layer, union, golden):
 
 
 def test_several_layers_at_once_are_each_alone(synth40):
-    _, together = outcomes_of(synth40, ["layer4", "layer2"], workers=3)
+    _, together = layers_of(synth40, ["layer4", "layer2"], workers=3)
     for outcome in together:
-        _, (alone,) = outcomes_of(synth40, [outcome.shape.name], workers=1)
-        assert np.array_equal(outcome.counts.intersection, alone.counts.intersection)
-        assert np.array_equal(outcome.counts.area, alone.counts.area)
-        assert np.array_equal(outcome.counts.truth, alone.counts.truth)
+        _, (alone,) = layers_of(synth40, [outcome.shape.name], workers=1)
+        ours, theirs = outcome.take_counts(0), alone.take_counts(0)
+        for table in ("intersection", "area", "truth", "pixels"):
+            assert np.array_equal(getattr(ours, table), getattr(theirs, table)), table
         assert np.array_equal(outcome.top.images, alone.top.images)
         assert np.array_equal(outcome.top.masks, alone.top.masks)

@@ -7,16 +7,30 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_scans import cut_tiles
 from PIL import Image
 from torch.nn import functional as F
 
 from dissect.regions import join_labels
 from dissect.tally import draw_masks, tally_image
+from dissect.tiles import Tiling, as_float32
 from dissect.upsample import Placement, lay_grid
 
 
+def tiles_of(maps, units, thresholds, grid):
+    """One image's tiles, whole maps if they are reduced, with thresholds for all units."""
+    every = np.full((1, max(units) + 1, *maps.shape[1:]), -9, np.float32)
+    limits = np.full(max(units) + 1, 100.0)
+    every[0, units], limits[units] = maps, thresholds
+    tiling = Tiling.whole(maps.shape[1:]) if grid.reduces else Tiling.of(maps.shape[1:])
+    chunk = cut_tiles(every, as_float32(limits), tiling=tiling)
+    return {"chunk": chunk, "thresholds": limits, "tiling": tiling, "grid": grid}
+
+
 def draw_mask(one, threshold, *, grid):
-    return draw_masks(one[None], np.array([threshold]), grid=grid)[0]
+    drawn = draw_masks(**tiles_of(one[None], [0], [threshold], grid))
+    size = (len(grid.vertical.weights), len(grid.horizontal.weights))
+    return drawn[0] if len(drawn) else np.zeros(size, bool)
 
 
 def dense_masks(maps, thresholds, size):
@@ -76,11 +90,12 @@ def test_counts_equal_plain_loops(cells, seed):
     planes = [rng.integers(0, 4, size).astype(np.uint16) * 100 for _ in range(seed % 4)]
     whole = [9, 9, 700][: seed % 4]
     labels = join_labels(planes, whole, size)
-    tally = tally_image(maps, units, thresholds, grid=lay_grid(cells, size), labels=labels)
+    tally = tally_image(**tiles_of(maps, units, thresholds, lay_grid(cells, size)), labels=labels)
     masks = dense_masks(maps, thresholds, size)
     shared, areas = count_plainly(masks, units.tolist(), planes, whole)
     assert tally.intersections[0].tolist() == shared
     assert tally.area.tolist() == areas
+    assert tally.maxima.tolist() == [maps[units == unit].max() for unit, _ in areas]
     assert tally.intersections[0].dtype == tally.area.dtype == np.int64
     truth = list(zip(labels.labels.tolist(), labels.truth.tolist(), strict=True))
     assert truth == true_pixels(planes, whole, size)
@@ -101,9 +116,7 @@ def test_a_label_in_two_maps_counts_twice():
     plane = np.array([[7, 0], [7, 7]], np.uint16)
     labels = join_labels([plane, plane], [], (2, 2))
     maps = np.ones((1, 1, 1), np.float32)
-    tally = tally_image(
-        maps, np.array([0]), np.zeros(1), grid=lay_grid((1, 1), (2, 2)), labels=labels
-    )
+    tally = tally_image(**tiles_of(maps, [0], [0.0], lay_grid((1, 1), (2, 2))), labels=labels)
     assert tally.intersections[0].tolist() == [[0, 7, 6]]
     assert tally.area.tolist() == [[0, 4]]
     assert labels.truth.tolist() == [6]

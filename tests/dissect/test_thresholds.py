@@ -1,7 +1,8 @@
-"""Exact thresholds from a stream, whatever the order of work, memory or disk."""
+"""Exact thresholds from a stream, whatever the order of work, memory, disk or shards."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -9,27 +10,33 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_scans import cut_tiles, fill_store, paste, units_last
 
-import dissect.thresholds
-from conceptset.errors import ConceptsetError
-from dissect.thresholds import MapStore, rank_of_threshold
+import dissect.store
+from conceptset.errors import LayoutError
+from dissect.scanning import Scanner, scan_maps
+from dissect.store import TileStore
+from dissect.tails import TailStore
+from dissect.thresholds import rank_of_threshold, select_thresholds
+from dissect.tiles import Tiling, as_float32
+
+KINDS = [TileStore, TailStore]
 
 
-def run_store(values, quantile="0.005", *, batch=3, spill=None, budget=1 << 30, given=None):
-    """Feed (images, units, h, w) through a store."""
-    store = MapStore(
-        units=values.shape[1],
-        map_size=values.shape[2:],
-        images=len(values),
-        quantile=Fraction(quantile),
-        spill=spill,
-        budget=budget,
-        given=given,
-    )
-    for start in range(0, len(values), batch):
-        part = np.ascontiguousarray(values[start : start + batch])
-        store.add(range(start, start + len(part)), torch.from_numpy(part))
-    return store, store.finish()
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def run_store(values, quantile="0.005", *, kind=TileStore, **options):
+    """The store and the thresholds of (images, units, h, w)."""
+    tiling = Tiling.single(values.shape[2:]) if kind is TailStore else None
+    store = fill_store(values, Fraction(quantile), kind=kind, tiling=tiling, **options)
+    store.compact()
+    thresholds, known = select_thresholds([store.tail()], store.rank)
+    assert known.all()
+    return store, thresholds
 
 
 def exact(values, quantile="0.005"):
@@ -40,44 +47,56 @@ def exact(values, quantile="0.005"):
 
 
 def check_store(store, values, thresholds):
-    """Exactly the maps above the threshold can matter; they are there, unchanged and in order."""
-    found = {}
+    """Every cell that a pixel above the threshold can depend on is there, unchanged, in order."""
     rows = []
     for chunk in store.images():
         row = int(chunk.rows[0])
         rows.append(row)
         assert np.all(chunk.rows == row)
-        assert np.all(np.diff(chunk.units) > 0)
-        for unit, one, largest in zip(chunk.units, chunk.maps, chunk.maxima, strict=True):
-            assert largest == one.max()
-            found[row, int(unit)] = one
+        order = chunk.units.astype(np.int64) * store.tiling.tiles + chunk.tiles
+        assert np.all(np.diff(order) > 0)
+        starts, _ = chunk.pairs()
+        maps = paste(chunk, store.tiling)
+        for unit, largest in zip(chunk.units[starts], chunk.maxima(starts), strict=True):
+            one, source = maps[row, int(unit)], values[row, unit]
+            assert np.all(np.isnan(one) | (one == source))
+            if source.max() > thresholds[unit]:
+                assert largest == source.max()
     assert rows == sorted(rows)
-    for row, unit in np.argwhere(values.max(axis=(2, 3)) > thresholds).tolist():
-        assert np.array_equal(found[row, unit], values[row, unit])
+    kept = {
+        pair: one for chunk in store.images() for pair, one in paste(chunk, store.tiling).items()
+    }
+    height, width = values.shape[2:]
+    for row, unit, y, x in np.argwhere(values > thresholds[:, None, None]).tolist():
+        around = np.s_[max(y - 1, 0) : min(y + 2, height), max(x - 1, 0) : min(x + 2, width)]
+        assert not np.isnan(kept[row, unit][around]).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("quantile", ["0.005", "0.01", "0.2", "0.5", "0.999"])
-@pytest.mark.parametrize("seed", range(3))
-def test_equals_numpy(seed, quantile):
+@pytest.mark.parametrize(("seed", "cells"), [(0, (5, 4)), (1, (9, 13)), (2, (1, 1)), (3, (6, 2))])
+def test_equals_numpy(seed, cells, quantile, kind):
     rng = np.random.default_rng(seed)
-    values = np.maximum(rng.normal(size=(40, 6, 5, 4)), 0).astype(np.float32)
+    values = np.maximum(rng.normal(size=(40, 6, *cells)), 0).astype(np.float32)
     values[:, 1] = 0.0
     values[:, 2] = 2.5
     values[:, 3] = rng.integers(0, 3, values[:, 3].shape)
-    store, thresholds = run_store(values, quantile)
+    store, thresholds = run_store(values, quantile, kind=kind)
     assert thresholds.dtype == np.float32
     assert np.array_equal(thresholds, exact(values, quantile))
-    check_store(store, values, thresholds)
+    if kind is TileStore:
+        check_store(store, values, thresholds)
 
 
 @given(
     st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=60),
     st.sampled_from(["0.005", "0.1", "0.25", "0.5", "0.9"]),
     st.integers(1, 5),
+    st.sampled_from(KINDS),
 )
-def test_is_the_value_at_its_rank(numbers, quantile, batch):
+def test_is_the_value_at_its_rank(numbers, quantile, batch, kind):
     values = np.array(numbers, np.float32).reshape(-1, 1, 1, 1)
-    _, (threshold,) = run_store(values, quantile, batch=batch)
+    _, (threshold,) = run_store(values, quantile, batch=batch, kind=kind)
     rank = int(Fraction(quantile) * len(numbers)) + 1
     assert threshold == sorted(np.float32(numbers), reverse=True)[rank - 1]
 
@@ -97,44 +116,159 @@ def test_zeros_of_both_signs_are_one_value():
     assert list(store.images()) == []
 
 
-@pytest.mark.parametrize("budget", [1, 2000, 20_000])
-def test_what_does_not_fit_goes_to_disk(tmp_path, budget):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("budget", [1, 2000])
+def test_what_does_not_fit_goes_to_disk(tmp_path, budget, kind):
     rng = np.random.default_rng(5)
     values = rng.normal(size=(60, 5, 6, 6)).astype(np.float32)
-    store, thresholds = run_store(values, "0.1", spill=tmp_path, budget=budget)
+    store, thresholds = run_store(values, "0.1", kind=kind, folder=tmp_path, budget=budget)
     assert np.array_equal(thresholds, exact(values, "0.1"))
     assert list(tmp_path.iterdir())
-    check_store(store, values, thresholds)
-    store.release()
-    assert list(tmp_path.iterdir()) == []
+    if kind is TileStore:
+        check_store(store, values, thresholds)
+    store.flush()
+    store.drop_stale()
+    named = {tmp_path / name for name in store.record["files"]}
+    assert named == set(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_process_goes_on(tmp_path, kind):
+    values = np.random.default_rng(6).normal(size=(60, 5, 6, 6)).astype(np.float32)
+    tiling = Tiling.single((6, 6)) if kind is TailStore else None
+    options = {"kind": kind, "tiling": tiling, "samples": 60 * 36, "folder": tmp_path}
+    first = fill_store(values[:33], Fraction("0.05"), **options)
+    first.flush()
+    second = fill_store(values[:0], Fraction("0.05"), **options)
+    second.restore(**first.record, bound=first.bound, ties=first.ties)
+    for start in range(33, 60, 9):
+        rows = range(start, start + 9)
+        second.add(cut_tiles(values[start : start + 9], second.bound, tiling=tiling, rows=rows))
+    second.compact()
+    thresholds, _ = select_thresholds([second.tail()], second.rank)
+    assert np.array_equal(thresholds, exact(values, "0.05"))
+    if kind is TileStore:
+        check_store(second, values, thresholds)
+    file = tmp_path / first.record["files"][0]
+    file.write_bytes(file.read_bytes()[:-1])
+    third = fill_store(values[:0], Fraction("0.05"), **options)
+    with pytest.raises(LayoutError, match=r"bytes, .* expected"):
+        third.restore(**first.record, bound=first.bound, ties=first.ties)
+    file.unlink()
+    with pytest.raises(LayoutError, match="is missing"):
+        fill_store(values[:0], Fraction("0.05"), **options).restore(
+            **first.record, bound=first.bound, ties=first.ties
+        )
 
 
 def test_selection_in_small_parts(monkeypatch):
-    monkeypatch.setattr(dissect.thresholds, "_SELECTION", 400)
+    monkeypatch.setattr(dissect.store, "_SELECTION", 400)
+    monkeypatch.setattr(dissect.store, "_SLICE", 7)
     values = np.random.default_rng(1).normal(size=(20, 7, 4, 4)).astype(np.float32)
-    _, thresholds = run_store(values, "0.05")
+    store, thresholds = run_store(values, "0.05")
     assert np.array_equal(thresholds, exact(values, "0.05"))
+    check_store(store, values, thresholds)
 
 
 def test_little_is_kept():
     values = np.random.default_rng(2).normal(size=(600, 4, 3, 3)).astype(np.float32)
     store, _ = run_store(values, "0.005", batch=8)
     assert store.peak < values.nbytes / 4
-    assert store.stored < values.nbytes / 10
+    assert store.stored < values.nbytes / 5
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_given_thresholds_stay_as_they_are(dtype):
     values = np.random.default_rng(3).normal(size=(10, 3, 2, 2)).astype(np.float32)
     given_ = np.array([0.1, 5.0, -9.0], dtype)
-    store, thresholds = run_store(values, given=given_)
-    assert thresholds is given_
-    check_store(store, values, thresholds)
+    store = fill_store(values, Fraction("0.005"), given=given_)
+    check_store(store, values, given_)
     assert {unit for chunk in store.images() for unit in chunk.units.tolist()} == {0, 2}
 
 
-def test_missing_images_are_noticed():
-    store = MapStore(units=1, map_size=(1, 1), images=2, quantile=Fraction("0.5"))
-    store.add([0], torch.zeros(1, 1, 1, 1))
-    with pytest.raises(ConceptsetError, match="1 images too few"):
-        store.finish()
+def test_a_bound_in_single_precision_decides_as_in_double():
+    numbers = np.random.default_rng(4).normal(size=1000)
+    bound = as_float32(numbers)
+    for step in (-1, 0, 1):
+        near = numbers.astype(np.float32)
+        for _ in range(abs(step)):
+            near = np.nextafter(near, np.float32(step * np.inf))
+        assert np.array_equal(near > bound, near.astype(np.float64) > numbers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shards", [1, 2, 3, 7])
+@pytest.mark.parametrize("guessed", [None, 0.02, 0.2])
+def test_shards_find_what_one_process_finds(shards, guessed, kind):
+    """Whether each begins with no bound, or with a guess that is a little below the threshold."""
+    rng = np.random.default_rng(shards)
+    values = np.maximum(rng.normal(size=(63, 5, 5, 7)), 0).astype(np.float32)
+    values[:, 1] = 0.0
+    values[:, 2] = rng.integers(0, 3, values[:, 2].shape)
+    tiling = Tiling.single((5, 7)) if kind is TailStore else None
+    floor = None if guessed is None else exact(values[::4], str(guessed)).astype(np.float32)
+    tails = [
+        fill_store(part, Fraction("0.01"), kind=kind, tiling=tiling, samples=63 * 35, floor=floor)
+        for part in np.array_split(values, shards)
+    ]
+    for store in tails:
+        store.compact()
+    thresholds, known = select_thresholds([store.tail() for store in tails], tails[0].rank)
+    assert known.all()
+    assert np.array_equal(thresholds, exact(values, "0.01"))
+
+
+def test_a_guess_that_was_too_high_is_found_out():
+    values = np.random.default_rng(8).normal(size=(40, 4, 5, 5)).astype(np.float32)
+    floor = exact(values, "0.02").astype(np.float32)
+    floor[1] = exact(values, "0.001")[1]
+    floor[2] = exact(values, "0.01")[2]  # the threshold itself: high enough, and not too high
+    tails = [
+        fill_store(part, Fraction("0.01"), samples=1000, floor=floor).tail()
+        for part in np.array_split(values, 3)
+    ]
+    thresholds, known = select_thresholds(tails, rank_of_threshold(Fraction("0.01"), 1000))
+    assert known.tolist() == [True, False, True, True]
+    assert np.array_equal(thresholds[known], exact(values, "0.01")[known])
+
+
+@given(
+    st.sampled_from([(1, 1), (3, 5), (6, 6), (9, 4), (8, 13)]),
+    st.integers(0, 2**32 - 1),
+    st.floats(-1, 3),
+)
+def test_kernels_and_torch_cut_the_same_tiles(cells, seed, height):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(5, 4, *cells)).astype(np.float32)
+    bound = rng.normal(height, 0.5, 4).astype(np.float32)
+    for tiling in (Tiling.of(cells), Tiling.whole(cells), Tiling.single(cells)):
+        ours = cut_tiles(values, bound, tiling=tiling)
+        theirs = scan_maps(torch.from_numpy(values), tiling, torch.from_numpy(bound)).chunk
+        for name in ("rows", "units", "tiles", "patches"):
+            assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+        above = {
+            (image, unit, y // tiling.side[0] * tiling.count[1] + x // tiling.side[1])
+            for image, unit, y, x in np.argwhere(values > bound[:, None, None]).tolist()
+        }
+        kept = set(zip(ours.rows.tolist(), ours.units.tolist(), ours.tiles.tolist(), strict=True))
+        assert above <= kept
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_seen(strange, pool):
+    values = np.zeros((6, 3, 7, 7), np.float32)
+    values[4, 1, 6, 2] = strange
+    bound = np.full(3, 1, np.float32)
+    tiling = Tiling.of((7, 7))
+    assert Scanner(tiling, 3, pool, 2).scan(units_last(values), 0, 6, bound).bad == 4
+    assert Scanner(tiling, 3, pool, 2).scan(units_last(values), 0, 4, bound).bad == -1
+    assert scan_maps(torch.from_numpy(values), tiling, torch.from_numpy(bound)).bad == 4
+
+
+def test_what_comes_before_the_map_is_left_out(pool):
+    """A class token, for instance."""
+    values = np.random.default_rng(9).normal(size=(2, 4, 5, 6)).astype(np.float32)
+    memory = np.concatenate([np.full((2, 3, 4), 99, np.float32), units_last(values)], axis=1)
+    bound = np.zeros(4, np.float32)
+    found = Scanner(Tiling.of((5, 6)), 4, pool, 2).scan(memory, 3, 2, bound)
+    assert np.array_equal(found.chunk.patches, cut_tiles(values, bound).patches)

@@ -1,0 +1,310 @@
+"""Tiles that may matter, kept while a network runs, and the bound that decides which do.
+
+A lower bound L of a unit's threshold is known at any time: the `floor(q N) + 1`-th largest of the
+activations seen so far. L only grows and never passes the threshold, so that a tile without a
+value above it can hold neither a value above the threshold nor a pixel of a mask. What is kept
+lies in memory or, beyond a budget, on disk; it is looked through again whenever it has doubled.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptset.errors import ConceptsetError, LayoutError
+from dissect.thresholds import Tail, rank_of_threshold
+from dissect.tile_kernels import count_above, gather_above, touch_above
+from dissect.tiles import (
+    Chunk,
+    Cut,
+    IntArray,
+    MapArray,
+    PlaceArray,
+    Tiling,
+    as_float32,
+    join_chunks,
+)
+
+_FIRST_COMPACTION = 8  # at the latest when so many times the values needed have come
+_SELECTION = 256 << 20  # bytes of single activations gathered at a time
+_SLICE = 1 << 17  # tiles of a file that are looked at together
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Tiles in a file: all rows, then all units, all numbers of tiles, all patches.
+
+    Attributes:
+        file: Where.
+        tiling: How many values a tile has.
+    """
+
+    file: Path
+    tiling: Tiling
+
+    @property
+    def _width(self) -> int:
+        return 12 + 4 * self.tiling.patch[0] * self.tiling.patch[1]
+
+    def __len__(self) -> int:
+        return self.file.stat().st_size // self._width
+
+    def open(self) -> Chunk:
+        """The tiles, mapped: pages are read when they are looked at.
+
+        Raises:
+            LayoutError: The file was cut short.
+        """
+        size = self.file.stat().st_size
+        if size % self._width or not size:
+            raise LayoutError(
+                f"has {size} bytes, a multiple of {self._width} was expected",
+                path=self.file,
+                hint="The run's shards are broken: give --overwrite to start anew.",
+            )
+        number = size // self._width
+        raw = np.memmap(self.file, dtype="<i4", mode="r")
+        heads = raw[: 3 * number].reshape(3, number)
+        patches = raw[3 * number :].view("<f4").reshape(number, *self.tiling.patch)
+        return Chunk(heads[0], heads[1], heads[2], patches)
+
+    def write(self, parts: Sequence[Chunk]) -> None:
+        """Write the parts one after the other, without a copy of all in memory."""
+        with self.file.open("wb") as stream:
+            for name in ("rows", "units", "tiles"):
+                for part in parts:
+                    stream.write(np.ascontiguousarray(getattr(part, name), dtype="<i4").data)
+            for part in parts:
+                stream.write(np.ascontiguousarray(part.patches, dtype="<f4").data)
+
+
+class TileStore:
+    """Keeps every tile that may matter, and raises the bound.
+
+    Args:
+        tiling: Of the maps of the layer.
+        units: Of the layer.
+        samples: Activations of a unit on all images of the run, also those of other shards.
+        quantile: Share of the activations above the threshold.
+        given: (units,) thresholds to use instead, float32 or float64.
+        floor: (units,) float32, a bound to begin with: believed to be below the thresholds, and
+            proved to be by the tails of all shards.
+        folder: For what does not fit the budget; must exist. None keeps everything in memory.
+        budget: Bytes of tiles kept in memory.
+
+    Attributes:
+        bound: (units,) float32; values that are not above it are of no interest.
+        ties: (units,) int64, at least so many activations seen equal the bound.
+        stored: Bytes in memory and on disk; `peak`: the most there has been.
+    """
+
+    def __init__(
+        self,
+        *,
+        tiling: Tiling,
+        units: int,
+        samples: int,
+        quantile: Fraction,
+        given: NDArray[np.floating] | None = None,
+        floor: MapArray | None = None,
+        folder: Path | None = None,
+        budget: int = 1 << 32,
+    ) -> None:
+        self.tiling = tiling
+        self.units = units
+        self.rank = rank_of_threshold(quantile, samples)
+        self.given = given
+        self.counts_ties = floor is not None
+        self.bound = np.full(units, -np.inf, dtype=np.float32) if floor is None else floor.copy()
+        if given is not None:
+            self.bound = as_float32(given)
+        self.ties = np.zeros(units, dtype=np.int64)
+        self.stored = self.peak = 0
+        self.folder = folder
+        self._budget = budget
+        self._loose: list[Chunk] = []
+        self._files: list[Stored] = []
+        self._stale: list[Path] = []
+        self._number = 0
+        self._in_memory = 0
+        # bytes after the last compaction; the next is due when they have doubled
+        self._floor = _FIRST_COMPACTION // 2 * self.rank * units * 4
+        self._after_compaction = self._floor
+
+    def add(self, chunk: Chunk, ties: IntArray | None = None) -> None:
+        """Take tiles above the bound, with rows of the index above those taken before.
+
+        Args:
+            chunk: The tiles.
+            ties: (units,) int64, activations of the same images that equal the bound as it was
+                when they were scanned; needed while `counts_ties`.
+        """
+        if ties is not None:
+            self.ties += ties
+        if len(chunk.rows):
+            self._loose.append(chunk)
+            self._in_memory += chunk.nbytes
+            self.stored += chunk.nbytes
+            self.peak = max(self.peak, self.stored)
+        if self.given is None and self.stored > 2 * self._after_compaction:
+            self.compact()
+        if self.folder is not None and self._in_memory > self._budget:
+            self.flush()
+
+    def compact(self) -> None:
+        """Raise the bound as far as what is stored allows, and drop the tiles below it."""
+        self._raise_bound()
+        if self._loose:
+            chunk = join_chunks(self._loose, self.tiling)
+            kept = chunk.only(touch_above(chunk.patches, chunk.units, self.bound))
+            self._loose = [kept] if len(kept.rows) else []
+        files = []
+        for stored in self._files:
+            files += self._rewrite(stored)
+        self._files = files
+        self._in_memory = sum(chunk.nbytes for chunk in self._loose)
+        self.stored = self._in_memory + sum(one.file.stat().st_size for one in files)
+        self._after_compaction = max(self._floor, self.stored)
+
+    def _rewrite(self, stored: Stored) -> list[Stored]:
+        """The file, or a smaller one if most of it is below the bound."""
+        chunk = stored.open()
+        wanted = np.concatenate(
+            [touch_above(part.patches, part.units, self.bound) for part in _slices(chunk)]
+        )
+        share = int(np.count_nonzero(wanted))
+        if 2 * share > len(wanted):
+            return [stored]
+        self._stale.append(stored.file)
+        if not share:
+            return []
+        smaller = self._next_file()
+        starts = range(0, len(wanted), _SLICE)
+        smaller.write([chunk.only(np.flatnonzero(wanted[a : a + _SLICE]) + a) for a in starts])
+        return [smaller]
+
+    def flush(self) -> None:
+        """Move what is in memory to a file; it holds later rows than every file before it."""
+        if self._loose:
+            stored = self._next_file()
+            stored.write(self._loose)
+            self._files.append(stored)
+        self._loose = []
+        self._in_memory = 0
+
+    def _next_file(self) -> Stored:
+        if self.folder is None:
+            raise ConceptsetError("a store without a folder has nowhere to write")
+        self._number += 1
+        return Stored(self.folder / f"tiles-{self._number:06d}.bin", self.tiling)
+
+    def tail(self) -> Tail:
+        """The largest activations seen, for `select_thresholds`."""
+        numbers = np.zeros(self.units, dtype=np.int64)
+        for chunk in self._chunks():
+            count_above(*self._kernel(chunk), numbers)
+        heads = np.concatenate([[0], np.cumsum(numbers)]).astype(np.int64)
+        values = np.empty(int(heads[-1]), dtype=np.float32)
+        fill = heads[:-1].copy()
+        for chunk in self._chunks():
+            gather_above(*self._kernel(chunk), fill, values)
+        return Tail(heads, values, self.bound, self.ties)
+
+    def images(self) -> Iterator[Chunk]:
+        """The tiles of each image that has any, one image at a time, by rising row."""
+        for chunk in self._chunks():
+            cuts = np.flatnonzero(np.diff(chunk.rows)) + 1
+            starts = [0, *cuts.tolist(), len(chunk.rows)]
+            for start, stop in itertools.pairwise(starts):
+                if stop > start:
+                    yield chunk.only(slice(start, stop))
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for stored in self._files:
+            yield from _slices(stored.open())
+        yield from self._loose
+
+    def _kernel(self, chunk: Chunk) -> tuple[MapArray, PlaceArray, PlaceArray, Cut, MapArray]:
+        return chunk.patches, chunk.units, chunk.tiles, self.tiling.numbers, self.bound
+
+    def _raise_bound(self) -> None:
+        numbers = np.zeros(self.units, dtype=np.int64)
+        for chunk in self._chunks():
+            count_above(*self._kernel(chunk), numbers)
+        limit = _SELECTION // 4
+        start = 0
+        while start < self.units:
+            ends = np.cumsum(numbers[start:])
+            stop = start + max(1, int(np.searchsorted(ends, limit, side="right")))
+            self._select(start, stop, numbers)
+            start = stop
+
+    def _select(self, start: int, stop: int, numbers: IntArray) -> None:
+        """Raise the bound of units `start:stop`, whose `numbers` of stored values are known."""
+        wanted = numbers[start:stop] * (numbers[start:stop] >= self.rank)
+        if not wanted.any():
+            return
+        heads = np.concatenate([[0], np.cumsum(wanted)])
+        values = np.empty(int(heads[-1]), dtype=np.float32)
+        fill = np.full(self.units, -1, dtype=np.int64)
+        fill[start:stop] = np.where(wanted > 0, heads[:-1], -1)
+        for chunk in self._chunks():
+            gather_above(*self._kernel(chunk), fill, values)
+        for unit in np.flatnonzero(wanted):
+            part = values[heads[unit] : heads[unit + 1]]
+            place = len(part) - self.rank
+            self.bound[start + unit] = np.partition(part, place)[place]
+            above = np.count_nonzero(part > self.bound[start + unit])
+            self.ties[start + unit] = self.rank - above  # what was there before is below it
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What a restart must know beside `bound` and `ties`; everything must be flushed."""
+        return {"files": [stored.file.name for stored in self._files], "number": self._number}
+
+    def restore(
+        self, files: Sequence[str], number: int, *, bound: MapArray, ties: IntArray
+    ) -> None:
+        """Go on from a record.
+
+        Raises:
+            LayoutError: A file is missing.
+        """
+        if self.folder is None:
+            raise ConceptsetError("a store without a folder has nothing to go on from")
+        self._files = [Stored(self.folder / name, self.tiling) for name in files]
+        for stored in self._files:
+            if not stored.file.is_file():
+                raise LayoutError(
+                    "is missing",
+                    path=stored.file,
+                    hint="The run's shards are broken: give --overwrite to start anew.",
+                )
+            stored.open()
+        self._number = number
+        self.bound, self.ties = bound.astype(np.float32), ties.astype(np.int64)
+        self.stored = sum(stored.file.stat().st_size for stored in self._files)
+        self._after_compaction = max(self._floor, self.stored)
+
+    def drop_stale(self) -> None:
+        """Remove files that no record names any more."""
+        for path in self._stale:
+            path.unlink(missing_ok=True)
+        self._stale = []
+
+
+def _slices(chunk: Chunk) -> Iterator[Chunk]:
+    """The chunk in parts of bounded size, none of which ends within an image."""
+    start, number = 0, len(chunk.rows)
+    while start < number:
+        stop = min(start + _SLICE, number)
+        if stop < number:
+            stop = start + int(np.searchsorted(chunk.rows[start:], chunk.rows[stop - 1], "right"))
+        yield chunk.only(slice(start, stop))
+        start = stop

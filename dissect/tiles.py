@@ -1,0 +1,153 @@
+"""Parts of activation maps: the least that thresholds and masks can be told from.
+
+A map is cut into tiles of 4x4 cells that it owns. A tile is kept with the row below and the column
+to the right of them, because the pixels between four neighbouring cells depend on all four: 5x5
+values, those beyond the map repeating its edge. Whatever lies between the cells of a map is then
+found in exactly one tile, and every cell is owned by exactly one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MapArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+PlaceArray = NDArray[np.int32]
+
+Cut = tuple[int, int, int, int, int, int, int, int]
+"""Of a `Tiling`: map size, side, patch and count, in this order."""
+
+_SIDE = 4  # smaller tiles repeat more of their neighbours, larger ones keep more that is low
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How the maps of a layer are cut, all pairs (vertical, horizontal).
+
+    Attributes:
+        map_size: Cells of a map.
+        side: Cells that a tile owns.
+        patch: Values that are kept of a tile.
+        count: Tiles of a map; they are numbered row by row.
+    """
+
+    map_size: tuple[int, int]
+    side: tuple[int, int]
+    patch: tuple[int, int]
+    count: tuple[int, int]
+
+    @classmethod
+    def of(cls, map_size: tuple[int, int]) -> Tiling:
+        """The tiles of maps of a size; an axis of five cells or fewer is not cut.
+
+        >>> Tiling.of((7, 14)).count, Tiling.of((5, 1)).patch, Tiling.of((6, 6)).patch
+        ((2, 4), (5, 1), (5, 5))
+        """
+        side = tuple(cells if cells <= _SIDE + 1 else _SIDE for cells in map_size)
+        return cls._cut(map_size, (side[0], side[1]))
+
+    @classmethod
+    def whole(cls, map_size: tuple[int, int]) -> Tiling:
+        """Maps that are not cut: one tile each."""
+        return cls._cut(map_size, map_size)
+
+    @classmethod
+    def single(cls, map_size: tuple[int, int]) -> Tiling:
+        """Every cell by itself, without a neighbour: activations without their masks."""
+        return cls(map_size, (1, 1), (1, 1), map_size)
+
+    @classmethod
+    def _cut(cls, map_size: tuple[int, int], side: tuple[int, int]) -> Tiling:
+        patch = [min(own + 1, cells) for own, cells in zip(side, map_size, strict=True)]
+        count = [-(-cells // own) for own, cells in zip(side, map_size, strict=True)]
+        return cls(map_size, side, (patch[0], patch[1]), (count[0], count[1]))
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of a map."""
+        return self.count[0] * self.count[1]
+
+    @property
+    def numbers(self) -> Cut:
+        """As kernels take it."""
+        return (*self.map_size, *self.side, *self.patch, *self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Tiles of one layer, sorted by (row, unit, tile).
+
+    Attributes:
+        rows: (n,) int32 rows of the index.
+        units: (n,) int32.
+        tiles: (n,) int32, see `Tiling`.
+        patches: (n, *patch) float32, in memory or mapped from a file.
+    """
+
+    rows: PlaceArray
+    units: PlaceArray
+    tiles: PlaceArray
+    patches: MapArray
+
+    @classmethod
+    def empty(cls, tiling: Tiling) -> Chunk:
+        """No tile."""
+        none = np.empty(0, dtype=np.int32)
+        return cls(none, none, none, np.empty((0, *tiling.patch), dtype=np.float32))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its arrays."""
+        return sum(a.nbytes for a in (self.rows, self.units, self.tiles, self.patches))
+
+    def only(self, wanted: slice | NDArray[np.bool_] | IntArray) -> Chunk:
+        """The chunk with some of its tiles."""
+        parts = (self.rows, self.units, self.tiles, self.patches)
+        return Chunk(*(part[wanted] for part in parts))
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Where each (row, unit) begins, and for each tile which of those it belongs to.
+
+        >>> none = np.zeros((3, 1, 1), np.float32)
+        >>> chunk = Chunk(np.int32([4, 4, 4]), np.int32([1, 1, 5]), np.int32([0, 2, 0]), none)
+        >>> [part.tolist() for part in chunk.pairs()]
+        [[0, 2], [0, 0, 1]]
+        """
+        new = np.ones(len(self.rows), dtype=bool)
+        new[1:] = (self.rows[1:] != self.rows[:-1]) | (self.units[1:] != self.units[:-1])
+        return np.flatnonzero(new), np.cumsum(new) - 1
+
+    def maxima(self, starts: IntArray) -> MapArray:
+        """(len(starts),) float32, the largest value of each (row, unit); `starts` of `pairs`."""
+        if not len(starts):
+            return np.empty(0, dtype=np.float32)
+        highest = self.patches.reshape(len(self.patches), -1).max(axis=1)
+        return np.asarray(np.maximum.reduceat(highest, starts), dtype=np.float32)
+
+
+def join_chunks(chunks: list[Chunk], tiling: Tiling) -> Chunk:
+    """All tiles of chunks whose rows rise from one to the next."""
+    if len(chunks) == 1:
+        return chunks[0]
+    chunks = chunks or [Chunk.empty(tiling)]
+    return Chunk(
+        np.concatenate([chunk.rows for chunk in chunks]),
+        np.concatenate([chunk.units for chunk in chunks]),
+        np.concatenate([chunk.tiles for chunk in chunks]),
+        np.concatenate([chunk.patches for chunk in chunks]),
+    )
+
+
+def as_float32(bound: NDArray[np.floating]) -> MapArray:
+    """The largest float32 values that are not above `bound`.
+
+    A float32 number is above one of them exactly if it is above the bound itself.
+
+    >>> as_float32(np.array([0.1, 2.0, -np.inf])).tolist()
+    [0.09999999403953552, 2.0, -inf]
+    """
+    near = bound.astype(np.float32)
+    return np.where(near > bound, np.nextafter(near, np.float32(-np.inf)), near)

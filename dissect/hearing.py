@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from conceptset.consensus import majority_tags
 from conceptset.layout import names
 from conceptset.layout.reading import ConceptSet, IndexEntry
+from dissect.ahead import map_ahead
+from dissect.labels import LabelArray, check_labels, read_abstention, read_map
 from dissect.leaving_out import Method, Polled, decide_together, decide_without
-from dissect.loader import LabelArray, check_labels, read_abstention, read_map
 from dissect.regions import ImageLabels, Regions, Statement, Weights, join_maps, weigh_labels
 from dissect.upsample import FloatArray, IntArray
 from dissect.voices import Annotator, Panel
@@ -46,6 +47,7 @@ class _Sheets:
     size: tuple[int, int]
     maps: list[LabelArray] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
+    flags: set[int] = field(default_factory=set)  # the places of what holds no labels
 
     def of_cells(self, entry: IndexEntry, categories: Sequence[str]) -> list[int]:
         """The places of all maps that an entry names; one that is named twice stands twice."""
@@ -55,7 +57,7 @@ class _Sheets:
     def place(self, name: str) -> int:
         """Where a label map is."""
         if name not in self.places:
-            self._keep(name, read_map(self.concept_set, self._path(name), self.size))
+            self._keep(name, read_map(self.concept_set, name, self.size))
         return self.places[name]
 
     def abstention(self, image: str, category: str, voter: Annotator) -> int | None:
@@ -65,16 +67,52 @@ class _Sheets:
         if name not in voter.silences:
             return None
         if name not in self.places:
-            self._keep(name, read_abstention(self._path(name), self.size))
+            self.flags.add(len(self.maps))
+            self._keep(name, read_abstention(self.concept_set, name, self.size))
         return self.places[name]
-
-    def _path(self, name: str) -> Path:
-        """The file; that it lies inside the set was seen before the run began."""
-        return self.concept_set.root / names.IMAGE_FOLDER / name
 
     def _keep(self, name: str, labels: LabelArray) -> None:
         self.places[name] = len(self.maps)
         self.maps.append(labels)
+
+    def joined(self) -> Regions:
+        """All maps read so far, joined.
+
+        Raises:
+            LayoutError: One holds a label that the set does not list.
+        """
+        regions = join_maps(self.maps, self.size)
+        for name, place in self.places.items():
+            if place not in self.flags:
+                found = set(regions.labels[:, place].tolist())
+                check_labels(self.concept_set, sorted(found), name)
+        return regions
+
+
+def hear_ahead(
+    concept_set: ConceptSet,
+    panel: Panel,
+    entries: Iterable[IndexEntry],
+    categories: Sequence[str],
+    *,
+    workers: int,
+) -> Iterator[Heard]:
+    """Images as everybody labelled them, in the order asked for, read ahead by threads.
+
+    Args:
+        concept_set: The set.
+        panel: Who is heard.
+        entries: The images, in the index asked for.
+        categories: Those enabled.
+        workers: Threads, >= 1; a few images for each are in flight.
+
+    Raises:
+        ImageError: A map cannot be decoded or has another size than the index says.
+        LayoutError: A label that the set does not list.
+    """
+    return map_ahead(
+        lambda entry: hear_image(concept_set, panel, entry, categories), entries, workers=workers
+    )
 
 
 def hear_image(
@@ -100,12 +138,12 @@ def hear_image(
     ]
     places = [sheets.of_cells(own, categories) for _, own in said]
     poll = None if panel.method is None else _Poll(panel, entry, categories, sheets)
-    regions = join_maps(sheets.maps, entry.map_size)
+    regions = sheets.joined()
     statements = []
     for (_, own), columns in zip(said, places, strict=True):
         whole = [label for name in categories for label in _whole(own, name)]
         if whole:
-            check_labels(concept_set, whole, concept_set.file(entry.image))
+            check_labels(concept_set, whole, entry.image)
         statements.append(Statement(regions.labels[:, columns], whole))
     voices = [voice for voice, _ in said]
     if poll is not None and panel.method is not None:

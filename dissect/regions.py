@@ -20,7 +20,8 @@ LabelArray = NDArray[np.uint16]
 RegionArray = NDArray[np.int32]
 Weights = FloatArray | sparse.csr_array
 
-_TABLE = 1 << 24  # codes that are looked up in a table instead of sorted
+_SLOTS = 1 << 9  # of the table of regions at first, a power of two
+_MIXER = 0x5851F42D4C957F2D  # odd: every bit of a key moves its slot
 _DENSE = 1 << 22  # cells of a table of weights that is kept whole
 
 
@@ -50,76 +51,96 @@ def join_maps(maps: Sequence[LabelArray], size: tuple[int, int]) -> Regions:
     >>> joined.region.tolist(), joined.labels.tolist(), joined.areas.tolist()
     ([[0, 1]], [[0, 5], [7, 5]], [1, 1])
     """
-    region = np.zeros(size[0] * size[1], dtype=np.int32)
-    said: list[IntArray] = []
-    count = 1
-    for labels in maps:
-        present, codes = _renumber(labels.reshape(-1))
-        used, region = _combine(region, codes, count, len(present))
-        said = [column[used // len(present)] for column in said]
-        said.append(present[used % len(present)])
-        count = len(used)
-    columns = np.stack(said, axis=1) if said else np.zeros((1, 0), dtype=np.int64)
-    areas = np.bincount(region, minlength=count)
+    pixels = size[0] * size[1]
+    region = np.zeros(pixels, dtype=np.int32)
+    first = np.zeros(1, dtype=np.int64)
+    areas = np.full(1, pixels, dtype=np.int64)
+    flat = [labels.reshape(-1) for labels in maps]
+    for one in range(0, len(flat), 2):  # a map that is left over goes with itself
+        region, first, areas = refine(region, flat[one], flat[min(one + 1, len(flat) - 1)])
+    columns = np.empty((len(first), len(flat)), dtype=np.int64)
+    for place, labels in enumerate(flat):
+        columns[:, place] = labels[first]
     return Regions(region.reshape(size), columns, areas)
-
-
-def _renumber(labels: LabelArray) -> tuple[IntArray, RegionArray]:
-    """The distinct labels, in the order in which they occur, and for each pixel its own's place."""
-    table = np.full(1 << 16, -1, dtype=np.int32)
-    used = np.empty(min(labels.size, table.size), dtype=np.int64)
-    codes = np.empty(labels.size, dtype=np.int32)
-    number = refine(np.zeros(labels.size, dtype=np.int32), labels, 0, table, used, codes)
-    return used[:number], codes
-
-
-def _combine(
-    region: RegionArray, codes: RegionArray, regions: int, labels: int
-) -> tuple[IntArray, RegionArray]:
-    """The combinations `region * labels + code` that occur, and for each pixel which it has."""
-    if regions * labels > _TABLE:
-        used, places = np.unique(region.astype(np.int64) * labels + codes, return_inverse=True)
-        return used, places.reshape(-1).astype(np.int32)
-    table = np.full(regions * labels, -1, dtype=np.int32)
-    used = np.empty(min(region.size, table.size), dtype=np.int64)
-    refined = np.empty_like(region)
-    number = refine(region, codes, labels, table, used, refined)
-    return used[:number], refined
 
 
 @compiled
 def refine(
-    region: RegionArray,
-    codes: RegionArray | LabelArray,
-    labels: int,
-    table: RegionArray,
-    used: IntArray,
-    refined: RegionArray,
-) -> int:
-    """Number the combinations of region and code in the order in which pixels have them.
+    region: RegionArray, one: LabelArray, two: LabelArray
+) -> tuple[RegionArray, IntArray, IntArray]:
+    """Number the combinations of region and two labels in the order in which pixels have them.
 
     Args:
         region: (pixels,) int32.
-        codes: (pixels,) in 0 .. labels - 1.
-        labels: How many codes there are.
-        table: (regions * labels,) int32, all -1; overwritten.
-        used: Receives the combinations, `region * labels + code`.
-        refined: (pixels,) int32, receives the number of each pixel's.
+        one: (pixels,) uint16, a map.
+        two: (pixels,) uint16, another.
 
     Returns:
-        How many occur.
+        (pixels,) int32, the number of each pixel's; of each combination its first pixel and its
+        area in pixels, int64.
     """
-    number = 0
-    for pixel in range(region.size):
-        code = region[pixel] * labels + codes[pixel]
-        place = table[code]
-        if place < 0:
-            place = number
-            table[code] = place
-            used[place] = code
-            number += 1
-        refined[pixel] = place
-    return number
+    pixels, slots = region.size, _SLOTS
+    refined = np.empty(pixels, dtype=np.int32)
+    first = np.empty(pixels, dtype=np.int64)
+    areas = np.empty(pixels, dtype=np.int64)
+    count = done = 0
+    while done < pixels:  # once too many slots of the table are taken, it is made anew and larger
+        keys, numbers = np.full(slots, -1, dtype=np.int64), np.empty(slots, dtype=np.int32)
+        for number in range(count):
+            key = _key_of(region, one, two, first[number])
+            slot = (key * _MIXER >> 44) & (slots - 1)
+            while keys[slot] >= 0:
+                slot = (slot + 1) & (slots - 1)
+            keys[slot], numbers[slot] = key, number
+        maps, found = (region, one, two), (refined, first, areas)
+        done, count = _number_pixels(maps, keys, numbers, found, done, count)
+        slots *= 4
+    return refined, first[:count].copy(), areas[:count].copy()
+
+
+@compiled
+def _key_of(region: RegionArray, one: LabelArray, two: LabelArray, pixel: int) -> np.int64:
+    labels = (np.int64(one[pixel]) << 16) | np.int64(two[pixel])
+    return (np.int64(region[pixel]) << 32) | labels
+
+
+@compiled
+def _number_pixels(
+    maps: tuple[RegionArray, LabelArray, LabelArray],
+    keys: IntArray,
+    numbers: RegionArray,
+    found: tuple[RegionArray, IntArray, IntArray],
+    begin: int,
+    count: int,
+) -> tuple[int, int]:
+    """As `refine`, from pixel `begin` on, while `keys`, an open hash table, has room.
+
+    Returns:
+        The first pixel that was not looked at, and how many combinations there are by now.
+    """
+    region, one, two = maps
+    refined, first, areas = found
+    mask = keys.size - 1
+    last, number, start = np.int64(-1), np.int32(0), begin  # of the run of equal pixels
+    for pixel in range(begin, region.size):
+        key = _key_of(region, one, two, pixel)
+        if key != last:
+            if pixel > begin:
+                areas[number] += pixel - start
+            if 4 * count > mask:
+                return pixel, count
+            last, start = key, pixel
+            slot = (key * _MIXER >> 44) & mask
+            while keys[slot] >= 0 and keys[slot] != key:
+                slot = (slot + 1) & mask
+            if keys[slot] < 0:
+                keys[slot], numbers[slot] = key, count
+                first[count], areas[count] = pixel, 0
+                count += 1
+            number = numbers[slot]
+        refined[pixel] = number
+    areas[number] += region.size - start
+    return region.size, count
 
 
 @dataclass(frozen=True, slots=True)

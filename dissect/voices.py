@@ -18,7 +18,7 @@ from conceptset.layout import names
 from conceptset.layout.models import AnnotatorRow
 from conceptset.layout.reading import ConceptSet, IndexEntry, read_index
 from dissect.leaving_out import Method, choose_method
-from dissect.loader import check_files
+from dissect.selecting import check_files
 
 EVERYBODY, NOBODY = "all", "none"
 

@@ -22,7 +22,8 @@ FLOORS = {
     ),
     "dissect": (
         ("errors", "compiling"),
-        ("models", "forms", "outputs", "activations", "loader", "upsample", "receptive"),
+        ("ahead", "selecting", "scanlines", "labels", "photographs", "loader"),
+        ("models", "forms", "outputs", "activations", "upsample", "receptive"),
         ("thresholds", "tally", "regions", "row_spool", "state", "counts", "top"),
         ("leaving_out", "voices", "hearing"),
         ("runner", "merge", "rundir", "given"),

@@ -16,7 +16,8 @@ from dissect.api import evaluating
 from dissect.counts import read_counts
 from dissect.errors import ActivationError, LayerError, RunExistsError
 from dissect.given import read_thresholds
-from dissect.loader import load_batches, read_labels
+from dissect.labels import read_labels
+from dissect.loader import load_batches
 from dissect.state import RunLayout, open_run
 from dissect.top import read_top
 
@@ -42,7 +43,7 @@ def all_activations(model, root, layer, size=(32, 32)):
             lambda _m, _i, o, kept=kept: kept.append(o.clone())
         )
         with torch.inference_mode():
-            model(torch.from_numpy(batch.pixels).permute(0, 3, 1, 2))
+            model(batch.pixels)
         handle.remove()
         output = kept[0].reshape(*kept[0].shape, *([1] * (4 - kept[0].ndim)))
         result.append(output[: len(batch.entries)].contiguous())

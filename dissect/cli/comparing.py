@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dissect.compare.figures import Compared
 
 _NAMES = 6  # concepts of a list
+_NAME = 14  # letters of a run's name, so that a table fits into 100
 
 
 def register(app: typer.Typer) -> None:
@@ -76,9 +77,12 @@ def compare(
 
 def _tell(compared: Compared) -> None:
     """The outcome for people: a table for each layer, then what changed from run to run."""
+    from dissect.compare.gathering import show_end
+
     document = compared.document
-    names = [printable(member.short, 32) for member in compared.members]
-    show(f"{printable(document.title)}: {len(document.runs)} runs\n")
+    names = [show_end(member.short, _NAME) for member in compared.members]
+    runs = f"{len(names)} runs"
+    say(document.title if document.title == runs else f"{document.title}: {runs}")
     headings = ("detectors", "95 %", "expected", "unique", "by category", "mean IoU", "median")
     for layer in document.layers:
         rows: list[tuple[object, ...]] = []

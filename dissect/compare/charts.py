@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from conceptset.errors import printable
+from dissect.compare.gathering import show_end
 
 WIDTH = 384
 HEIGHT = 196
@@ -15,7 +16,7 @@ _NAMES = 92  # room for the names of lines at the right
 _GAP = 14  # least distance between two names
 _LETTER = 6.0  # width of a letter of a label, about
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-_MOST_TICKS = 4
+_MOST_TICKS = 5
 
 _Height = Callable[[float], float]
 
@@ -179,7 +180,7 @@ def round_scale(most: float, *, whole: bool) -> tuple[float, list[float]]:
     steps = (power * step for step in _STEPS)
     step = next(size for size in steps if math.ceil(most / size - 1e-9) <= _MOST_TICKS)
     if whole:
-        step = max(1.0, math.ceil(step))
+        step = max(1.0, float(math.ceil(step)))
     count = math.ceil(most / step - 1e-9)
     return round(step * count, 9), [round(step * place, 9) for place in range(count + 1)]
 
@@ -243,7 +244,7 @@ def _run_ticks(places: Sequence[float], names: Sequence[str], *, span: float) ->
         if len(names) - 1 - chosen[-1] < every and len(chosen) > 1:
             chosen.pop()
         chosen.append(len(names) - 1)
-    return tuple(Tick(places[place], printable(names[place], 16)) for place in chosen)
+    return tuple(Tick(places[place], show_end(names[place], 16)) for place in chosen)
 
 
 def _band(places: Sequence[float], band: Sequence[tuple[float, float]], height: _Height) -> str:

@@ -10,6 +10,7 @@ from dissect.compare.document import Difference
 from dissect.compare.gathering import Member
 from dissect.state import Run
 
+SAME_LABELS = "not all of its files are the same, but every label has equal pixels in every image"
 Weight = Literal["meaning", "data", "treatment", "none"]
 
 # What a detector is. Runs that differ here count different things under one name.
@@ -25,7 +26,7 @@ _SAYS = {
     "quantile": "masks hold another share of a unit's activations",
     "iou_threshold": "a detector needs another IoU",
     "union": "masks count on other images",
-    "set": "the runs saw different images or labels, so their IoUs are not of the same pixels",
+    "set": "not all of its files are the same, so IoUs may be of other pixels",
     "categories": "a unit could choose among other concepts",
     "split": "the runs saw different images",
     "limit": "the runs saw different images",
@@ -114,6 +115,17 @@ def check_comparable(differences: Sequence[Difference], *, mixed: bool) -> None:
     raise UsageError(
         f"the runs do not mean the same by a detector: {first}",
         hint="Dissect again with equal options, or give --mixed to compare them all the same.",
+    )
+
+
+def note_same_labels(differences: Sequence[Difference], *, same: bool) -> tuple[Difference, ...]:
+    """The differences; of sets that are known to label every image alike, that is said.
+
+    A set's digest covers every file a run took from it, also those of annotators and photographs.
+    """
+    return tuple(
+        entry.model_copy(update={"says": SAME_LABELS}) if same and entry.option == "set" else entry
+        for entry in differences
     )
 
 

@@ -11,7 +11,12 @@ import numpy as np
 from conceptset.consistency.intervals import percentile_interval
 from conceptset.errors import UsageError
 from dissect.compare.columns import Column, group_columns, read_columns
-from dissect.compare.differences import check_comparable, find_differences, remarks
+from dissect.compare.differences import (
+    check_comparable,
+    find_differences,
+    note_same_labels,
+    remarks,
+)
 from dissect.compare.document import (
     ComparedConcept,
     ComparedLayer,
@@ -65,6 +70,8 @@ def compare_runs(
     check_comparable(differences, mixed=mixed)
     columns = list(read_columns(members, intervals=intervals, progress=progress))
     _check_concepts(columns)
+    bases = {column.samples.basis for column in columns}
+    differences = note_same_labels(differences, same=len(bases) == 1 and "" not in bases)
     groups = group_columns(columns)
     thresholds = {member.run.config.iou_threshold for member in members}
     document = Comparison(

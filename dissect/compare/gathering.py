@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from conceptset.errors import UsageError
+from conceptset.errors import UsageError, printable
 from dissect.state import Run, RunLayout, open_run
 
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"([0-9]+)")
 _WORD_END = re.compile(r"[_\-./ ]")
 
 
@@ -110,11 +110,11 @@ def _inside(path: Path) -> tuple[list[Path], list[str]]:
     return complete, unfinished if complete else []
 
 
-def _by_name(path: Path) -> tuple[tuple[tuple[int, str], ...], str]:
+def _by_name(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:
     return natural_key(path.name), path.name
 
 
-def natural_key(text: str) -> tuple[tuple[int, str], ...]:
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """What names are sorted by so that numbers in them count as numbers.
 
     >>> sorted(["epoch10", "epoch9", "Epoch1"], key=natural_key)
@@ -122,7 +122,9 @@ def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     """
     parts = _DIGITS.split(text.casefold())
     return tuple(
-        (int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts) if part
+        (0, int(part), "") if place % 2 else (1, 0, part)
+        for place, part in enumerate(parts)
+        if part
     )
 
 
@@ -158,3 +160,13 @@ def shorten(labels: Sequence[str]) -> list[str]:
     if any(len(label) == cut for label in labels):
         return list(labels)
     return [label[cut:] for label in labels]
+
+
+def show_end(text: str, limit: int) -> str:
+    """The text made safe to show; of one that is too long the end, in which runs differ most.
+
+    >>> show_end("squeezenet1_1_epoch100", 12)
+    '…_1_epoch100'
+    """
+    shown = printable(text, 4 * len(text) + limit)
+    return shown if len(shown) <= limit else f"…{shown[1 - limit :]}"

@@ -16,7 +16,7 @@ from dissect.compare.charts import LineChart, Series, Value, line_chart
 from dissect.compare.columns import Column
 from dissect.compare.document import ComparedLayer
 from dissect.compare.figures import Compared
-from dissect.compare.gathering import Member
+from dissect.compare.gathering import Member, show_end
 from dissect.compare.strips import Story
 from dissect.compare.views import CONCEPTS, UNITS, LayerView, RunView
 from dissect.report.facts import Fact, list_facts
@@ -89,13 +89,12 @@ def view_page(compared: Compared, stories: Sequence[Sequence[Story]], *, out: Pa
     terms = list(dict.fromkeys(term for facts in all_facts for term in facts))
     common = [term for term in terms if len({facts.get(term) for facts in all_facts}) == 1]
     own = tuple(term for term in terms if term not in common)
+    cells = zip(
+        *(_fact_cells([facts.get(term) for facts in all_facts]) for term in own), strict=True
+    )
     runs = tuple(
-        RunView(
-            member,
-            tuple(facts[term].text if term in facts else "–" for term in own),
-            _href(member, out),
-        )
-        for member, facts in zip(members, all_facts, strict=True)
+        RunView(member, tuple(found), _href(member, out))
+        for member, found in zip(members, list(cells) or [()] * len(members), strict=True)
     )
     slots = category_slots(name for member in members for name in member.run.counts.categories)
     anchors = unique_slugs((layer.name or "single" for layer in document.layers), fallback="layer")
@@ -117,6 +116,14 @@ def view_page(compared: Compared, stories: Sequence[Sequence[Story]], *, out: Pa
     return PageView(
         compared, runs, tuple(all_facts[0][term] for term in common), own, layers, slots
     )
+
+
+def _fact_cells(facts: Sequence[Fact | None]) -> list[str]:
+    """A fact in which runs differ: its text, with the remark where the texts alone are alike."""
+    texts = [fact.text if fact is not None else "–" for fact in facts]
+    if len(set(texts)) == 1:
+        return [f"{fact.text} ({fact.note})" if fact is not None else "–" for fact in facts]
+    return texts
 
 
 def _column_name(column: Column, *, single: bool) -> str:
@@ -144,8 +151,10 @@ def render_comparison(
         out: Where the page will lie.
     """
     view = view_page(compared, stories, out=out)
+    environment = page_environment(_PACKAGE)
+    environment.filters["end"] = show_end
     return render_page(
-        page_environment(_PACKAGE),
+        environment,
         "compare.html",
         title=f"{compared.document.title}: runs compared",
         styles=[

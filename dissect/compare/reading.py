@@ -90,26 +90,33 @@ def read_layer(layout: RunLayout, record: LayerRecord) -> LayerTable:
 
 
 def _read_scores(path: Path) -> pd.DataFrame:
-    """The columns that are needed; texts as they stand, empty numbers as NaN."""
-    types: dict[str, str] = dict.fromkeys(_WHOLE, "int64") | dict.fromkeys(_TEXT, "str")
-    types |= dict.fromkeys(("iou", *_BOUNDS), "float64")
+    """The columns that are needed; empty numbers as NaN.
+
+    Numbers are read as text and converted by Python's own rules: to the last bit, and "nan" is
+    a concept that somebody may have.
+    """
+    needed = (*_WHOLE, *_TEXT, "iou")
     try:
         frame = pd.read_csv(
             path,
-            usecols=lambda name: name in types,
-            dtype=types,
+            usecols=lambda name: name in needed or name in _BOUNDS,
+            dtype=str,
             keep_default_na=False,
-            na_values={name: [""] for name in _BOUNDS},
-            float_precision="round_trip",
         )
+        missing = [name for name in needed if name not in frame]
+        if missing:
+            raise LayoutError(f"has no column {', '.join(missing)}", path=path, pointer="line 1")
+        for name in _WHOLE:
+            frame[name] = frame[name].astype(np.int64)
+        frame["iou"] = frame["iou"].astype(np.float64)
+        for name in _BOUNDS:
+            cells = frame[name].replace("", "nan") if name in frame else np.nan
+            frame[name] = pd.Series(cells, index=frame.index).astype(np.float64)
     except OSError as error:
         raise LayoutError(f"cannot be read ({error.strerror})", path=path) from error
     except (ValueError, pd.errors.ParserError) as error:
         raise LayoutError(f"is no table of scores ({error})", path=path) from error
-    missing = [name for name in types if name not in frame and name not in _BOUNDS]
-    if missing:
-        raise LayoutError(f"has no column {', '.join(missing)}", path=path, pointer="line 1")
-    return frame.reindex(columns=list(types))
+    return frame
 
 
 def _chances(frame: pd.DataFrame, units: int) -> FloatArray | None:

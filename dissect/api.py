@@ -9,56 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from conceptset.errors import UsageError
-from conceptset.io.parallel import usable_cores
+from conceptset.io.parallel import Engine, usable_cores
 from conceptset.layout.reading import ConceptSet, open_concept_set
-from dissect.activations import choose_device, probe_layers
-from dissect.annotators.writing import write_annotators
+from dissect.activations import choose_device
 from dissect.errors import RunExistsError
-from dissect.given import check_thresholds, digest_thresholds
-from dissect.intervals import Resamples
+from dissect.finishing import finish_run
+from dissect.job import Job, ModelSpec, describe_job, open_plan, read_job, write_job
+from dissect.merging import merge_here, run_on
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
-from dissect.outputs import LayerShape
+from dissect.parts import scan_into
 from dissect.plan import Plan, Progress, Thresholds, Timings
-from dissect.receptive import find_placements
-from dissect.rundir import claim, inspect, sweep
+from dissect.planning import describe_model, describe_set, make_plan
+from dissect.rundir import claim, inspect, join, sweep
 from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.scan import make_stores, scan_shard
-from dissect.selecting import check_categories, check_files, digest_set, input_size, select_entries
-from dissect.shards import WHOLE, ShardFolder
-from dissect.state import (
-    LayerRecord,
-    ModelRecord,
-    Run,
-    RunConfig,
-    RunCounts,
-    RunLayout,
-    SetRecord,
-    Triple,
-    fingerprint_of,
-    generator,
-    layer_directories,
-    write_run,
-)
+from dissect.shards import WHOLE, Shard, ShardFolder
+from dissect.state import Run, RunConfig, RunLayout, Triple, fingerprint_of
 from dissect.tallying import tally_images, tile_streams
-from dissect.upsample import Placement
-from dissect.voices import index_files, open_panel
-from dissect.writing import (
-    describe_annotators,
-    describe_environment,
-    describe_leaving_out,
-    peak_memory,
-    vocabulary_of,
-    write_layer,
-    write_photographs,
-    write_shared,
-    write_voices,
-)
 
 _DEFAULT_MEMORY = 4 << 30
 
@@ -78,6 +50,19 @@ class Outcome:
     unchanged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Distributed:
+    """How a run is divided among the workers of an engine.
+
+    Attributes:
+        engine: Where they are.
+        shards: How many parts; None: two for each that the engine works on at once.
+    """
+
+    engine: Engine
+    shards: int | None = None
+
+
 def dissect_model(
     module: nn.Module,
     concept_set: ConceptSet | Path | str,
@@ -90,6 +75,7 @@ def dissect_model(
     thresholds: Mapping[str, Thresholds] | None = None,
     workers: int | None = None,
     max_memory: int | None = None,
+    passes: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
     **options: Any,  # noqa: ANN401 - the fields of RunConfig
@@ -107,7 +93,8 @@ def dissect_model(
         name: What reports call the run; absent: the model's class.
         thresholds: (units,) float32 or float64 by layer, to use instead of computing them.
         workers: Threads that decode and tally.
-        max_memory: Bytes of activation maps kept in memory.
+        max_memory: Bytes of activations kept in memory; the rest goes to disk.
+        passes: 2 keeps nothing of activations but the largest values, and runs the network twice.
         overwrite: Replace a different run at `out`.
         progress: Called with (stage, done, total).
         options: Further fields of `RunConfig`; `device` may be any name torch knows, or `auto`.
@@ -145,6 +132,7 @@ def dissect_model(
             thresholds=thresholds,
             workers=workers,
             max_memory=max_memory,
+            passes=passes,
             overwrite=overwrite,
             progress=progress,
         )
@@ -173,58 +161,210 @@ def run_dissection(
     thresholds: Mapping[str, Thresholds] | None = None,
     workers: int | None = None,
     max_memory: int | None = None,
+    passes: int = 1,
+    spec: ModelSpec | None = None,
+    distributed: Distributed | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Dissect a loaded model; see `dissect_model`.
 
     Everything that can be refused is refused before the output is touched. A run that stands
-    complete at `out` and is equal is returned as it is.
+    complete at `out` and is equal is returned as it is; one that was stopped is gone on with.
+
+    Args:
+        model: Ready to be used.
+        concept_set: The set.
+        config: The options that outcomes depend on.
+        out: Directory of the run.
+        device: Where the model runs.
+        name: What reports call the run.
+        thresholds: As for `dissect_model`; so are workers, max_memory, passes, overwrite.
+        workers: As there.
+        max_memory: As there.
+        passes: As there.
+        spec: How other processes load the model; needed with `distributed`.
+        distributed: Do the work elsewhere; the outcome has the same bytes.
+        overwrite: As there.
+        progress: As there.
     """
     timings = Timings()
-    plan = _make_plan(
+    job, plan = _prepare(
         model,
         concept_set,
         config,
         device=device,
-        thresholds=thresholds or {},
-        workers=max(1, min(8, usable_cores() - config.threads)) if workers is None else workers,
-        max_memory=min(_DEFAULT_MEMORY, total_memory() // 2) if max_memory is None else max_memory,
+        name=name,
+        thresholds=thresholds,
+        workers=workers,
+        max_memory=max_memory,
+        passes=passes,
+        spec=spec,
+        timings=timings,
     )
-    with timings.measure("fingerprint"):
-        set_record = _describe_set(plan)
-    model_record = _describe_model(model)
-    fingerprint = fingerprint_of(plan.config, set_record, model_record)
-    status, standing = inspect(out, fingerprint)
+    status, standing = inspect(out, job.fingerprint)
     if status == "complete" and standing is not None and not overwrite:
         _check_name(standing, name, out)
         sweep(RunLayout(out))
         return Outcome(standing, out, unchanged=True)
-    with claim(out, fingerprint, overwrite=overwrite) as layout:
-        outcomes = _work(model.module, plan, layout, fingerprint, timings, progress)
-        run = _finish(
-            layout,
-            outcomes,
-            plan,
-            set_record=set_record,
-            model_record=model_record,
-            name=name or model.name,
-            fingerprint=fingerprint,
-            timings=timings,
-        )
+    with claim(out, job.fingerprint, overwrite=overwrite) as layout:
+        if distributed is None:
+            outcomes = _work_here(model.module, job, plan, layout, timings, progress)
+        else:
+            write_job(layout, job, plan)
+            outcomes = run_on(
+                distributed.engine,
+                layout,
+                job,
+                plan,
+                shards=_count_shards(distributed, plan),
+                timings=timings,
+                progress=progress,
+            )
+        run = finish_run(layout, outcomes, plan, job, timings=timings)
     return Outcome(run, out, unchanged=False)
 
 
-def _work(
+def scan_one_shard(
+    model: LoadedModel,
+    concept_set: ConceptSet,
+    config: RunConfig,
+    out: Path,
+    shard: Shard,
+    *,
+    device: torch.device,
+    name: str | None = None,
+    thresholds: Mapping[str, Thresholds] | None = None,
+    workers: int | None = None,
+    max_memory: int | None = None,
+    passes: int = 1,
+    spec: ModelSpec | None = None,
+    progress: Progress | None = None,
+) -> Timings:
+    """Scan one of several parts of a run; `merge_run` finishes it when all are there.
+
+    Arguments are those of `run_dissection`. Other processes may scan other shards at the same
+    time, on this machine or on others that see `out`.
+
+    Raises:
+        RunExistsError: Another run is in the way, or the shard is being scanned.
+    """
+    timings = Timings()
+    job, plan = _prepare(
+        model,
+        concept_set,
+        config,
+        device=device,
+        name=name,
+        thresholds=thresholds,
+        workers=workers,
+        max_memory=max_memory,
+        passes=passes,
+        spec=spec,
+        timings=timings,
+    )
+    with join(out, job.fingerprint) as layout:
+        if not layout.job.is_file():
+            write_job(layout, job, plan)
+        scan_into(
+            layout, job.fingerprint, model.module, plan, shard, timings=timings, progress=progress
+        )
+    return timings
+
+
+def merge_run(
+    out: Path,
+    *,
+    set_path: Path | None = None,
+    device: torch.device | None = None,
+    workers: int | None = None,
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Finish a run all of whose shards were scanned.
+
+    Args:
+        out: The run.
+        set_path: Where the set lies, if it was moved since.
+        device: For layers that need a second pass; None: the kind the run was begun on.
+        workers: Threads that tally.
+        max_memory: Bytes of activations kept in memory.
+        progress: Called with (stage, done, total).
+
+    Raises:
+        IncompleteError: Shards are missing, or have to be scanned again.
+        SourceError: There is no run, or the set is another.
+    """
+    timings = Timings()
+    layout = RunLayout(out)
+    job = read_job(layout)
+    status, standing = inspect(out, job.fingerprint)
+    if status == "complete" and standing is not None:
+        sweep(layout)
+        return Outcome(standing, out, unchanged=True)
+    plan = open_plan(
+        layout,
+        job,
+        set_path=set_path,
+        device=device,
+        workers=_workers(workers, job.config),
+        max_memory=_memory(max_memory),
+    )
+    torch.set_num_threads(job.config.threads)
+    with claim(out, job.fingerprint, overwrite=False):
+        outcomes = merge_here(layout, job, plan, timings=timings, progress=progress)
+        run = finish_run(layout, outcomes, plan, job, timings=timings)
+    return Outcome(run, out, unchanged=False)
+
+
+def _prepare(
+    model: LoadedModel,
+    concept_set: ConceptSet,
+    config: RunConfig,
+    *,
+    device: torch.device,
+    name: str | None,
+    thresholds: Mapping[str, Thresholds] | None,
+    workers: int | None,
+    max_memory: int | None,
+    passes: int,
+    spec: ModelSpec | None,
+    timings: Timings,
+) -> tuple[Job, Plan]:
+    """All that can be refused is refused here."""
+    with timings.measure("prepare"):
+        plan = make_plan(
+            model,
+            concept_set,
+            config,
+            device=device,
+            thresholds=thresholds or {},
+            workers=_workers(workers, config),
+            max_memory=_memory(max_memory),
+            passes=passes,
+        )
+        set_record, model_record = describe_set(plan), describe_model(model)
+        job = describe_job(
+            plan,
+            fingerprint=fingerprint_of(plan.config, set_record, model_record),
+            name=name or model.name,
+            concept_set=set_record,
+            model=model_record,
+            spec=spec,
+        )
+    return job, plan
+
+
+def _work_here(
     module: nn.Module,
+    job: Job,
     plan: Plan,
     layout: RunLayout,
-    fingerprint: str,
     timings: Timings,
     progress: Progress | None,
 ) -> Outcomes:
     """Everything but the writing, in this process."""
-    folder = ShardFolder(layout.shards / WHOLE.folder, fingerprint)
+    folder = ShardFolder(layout.shards / WHOLE.folder, job.fingerprint)
     stores = make_stores(plan, folder)
     scan_shard(module, plan, WHOLE, stores, folder=folder, timings=timings, progress=progress)
     with timings.measure("thresholds"):
@@ -242,63 +382,10 @@ def _work(
     return outcomes_of(tallied)
 
 
-def _finish(
-    layout: RunLayout,
-    outcomes: Outcomes,
-    plan: Plan,
-    *,
-    set_record: SetRecord,
-    model_record: ModelRecord,
-    name: str,
-    fingerprint: str,
-    timings: Timings,
-) -> Run:
-    """Write every file of a run, run.json last."""
-    with timings.measure("write"):
-        samples = Resamples.draw(np.array([entry.row for entry in plan.entries]))
-        records = _write_outcomes(layout, outcomes, plan, samples, fingerprint)
-    run = Run(
-        generator=generator(),
-        name=name,
-        fingerprint=fingerprint,
-        config=plan.config,
-        set=set_record,
-        model=model_record,
-        counts=RunCounts(
-            images=len(plan.entries),
-            labels=len(np.unique(outcomes.heard.truth(0)[:, 1])),
-            categories=plan.categories,
-        ),
-        layers=records,
-        annotators=describe_annotators(plan.panel),
-        leave_one_out=describe_leaving_out(plan.panel),
-        environment=describe_environment(plan),
-        timings={},
-    )
-    if run.annotators:
-        with timings.measure("annotators"):
-            words = vocabulary_of(plan.concept_set, plan.categories)
-            write_annotators(layout, run, words, samples=samples)
-    spent = {**timings.seconds, "peak_memory": peak_memory()}
-    run = run.model_copy(update={"timings": spent})
-    write_run(layout, run)
-    return run
-
-
-def _write_outcomes(
-    layout: RunLayout, outcomes: Outcomes, plan: Plan, samples: Resamples, fingerprint: str
-) -> tuple[LayerRecord, ...]:
-    """Every file of a run but run.json."""
-    directories = layer_directories(plan.config.layers)
-    records = []
-    for outcome in outcomes.layers:
-        place = {"directory": directories[outcome.shape.name], "fingerprint": fingerprint}
-        records.append(write_layer(layout, outcome, plan, samples, **place))
-        write_voices(layout, outcome, plan, samples, **place)
-    if plan.panel.annotators:
-        write_shared(layout, outcomes, plan, fingerprint=fingerprint)
-    write_photographs(layout, outcomes.layers, plan)
-    return tuple(records)
+def _count_shards(distributed: Distributed, plan: Plan) -> int:
+    """No more than there are batches."""
+    wanted = distributed.shards or 2 * usable_cores()
+    return max(1, min(wanted, plan.batches))
 
 
 def _check_name(standing: Run, name: str | None, out: Path) -> None:
@@ -311,107 +398,14 @@ def _check_name(standing: Run, name: str | None, out: Path) -> None:
         )
 
 
-def _make_plan(
-    model: LoadedModel,
-    concept_set: ConceptSet,
-    config: RunConfig,
-    *,
-    device: torch.device,
-    thresholds: Mapping[str, Thresholds],
-    workers: int,
-    max_memory: int,
-) -> Plan:
-    """The options checked against the set and the model."""
-    if workers < 1:
-        raise UsageError(f"--workers is {workers}, at least 1 was expected")
-    entries = select_entries(concept_set, split=config.split, limit=config.limit)
-    categories = check_categories(concept_set, config.categories)
-    size = input_size(entries, config.image_size)
-    check_files(concept_set, entries, categories)
-    panel = open_panel(
-        concept_set, entries, categories, wanted=config.annotators, index=config.index
-    )
-    model.module.to(device)
-    shapes = probe_layers(
-        model.module, config.layers, size=size, device=device, precision=config.precision
-    )
-    given = (
-        {shape.name: check_thresholds(thresholds, shape) for shape in shapes} if thresholds else {}
-    )
-    digests = {name: digest_thresholds(values) for name, values in given.items()} or None
-    return Plan(
-        concept_set=concept_set,
-        entries=entries,
-        categories=categories,
-        size=size,
-        config=config.model_copy(
-            update={
-                "thresholds": digests,
-                "categories": categories,
-                "annotators": tuple(one.title for one in panel.annotators),
-            }
-        ),
-        shapes=tuple(shapes),
-        placements=_placements(model.module, shapes, size, device, config),
-        given=given,
-        mean=model.mean,
-        std=model.std,
-        device=device,
-        workers=workers,
-        max_memory=max_memory,
-        panel=panel,
-    )
+def _workers(given: int | None, config: RunConfig) -> int:
+    if given is not None and given < 1:
+        raise UsageError(f"--workers is {given}, at least 1 was expected")
+    return max(1, min(8, usable_cores() - config.threads)) if given is None else given
 
 
-def _placements(
-    module: nn.Module,
-    shapes: Sequence[LayerShape],
-    size: tuple[int, int],
-    device: torch.device,
-    config: RunConfig,
-) -> dict[str, Placement]:
-    """Where cells lie, if the options ask for it; a 1x1 map covers everything either way."""
-    if config.upsample == "half-pixel":
-        return {}
-    tokens = [shape.name for shape in shapes if shape.kind == "tokens"]
-    if tokens:
-        raise UsageError(
-            "the layer puts out tokens, whose receptive fields are not known",
-            pointer=f"layer {tokens[0]}",
-            hint="Use --upsample half-pixel.",
-        )
-    wanted = [shape.name for shape in shapes if shape.map_size != (1, 1)]
-    return find_placements(module, wanted, size=size, device=device) if wanted else {}
-
-
-def _describe_set(plan: Plan) -> SetRecord:
-    content = digest_set(
-        plan.concept_set,
-        plan.entries,
-        plan.categories,
-        index=plan.config.index,
-        workers=plan.workers,
-        further=index_files(plan.concept_set, plan.panel),
-    )
-    return SetRecord(name=plan.concept_set.root.resolve().name, digest=content)
-
-
-def _describe_model(model: LoadedModel) -> ModelRecord:
-    return ModelRecord(
-        name=model.name,
-        source=model.source,
-        weights=model.weights,
-        digest=model.digest,
-        mean=_triple(model.mean, "mean"),
-        std=_triple(model.std, "std"),
-        assumed=model.assumed,
-    )
-
-
-def _triple(values: Sequence[float], name: str) -> Triple:
-    if len(values) != 3:
-        raise UsageError(f"--{name} has {len(values)} numbers, 3 were expected (R,G,B)")
-    return values[0], values[1], values[2]
+def _memory(given: int | None) -> int:
+    return min(_DEFAULT_MEMORY, total_memory() // 2) if given is None else given
 
 
 def total_memory() -> int:

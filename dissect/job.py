@@ -234,5 +234,3 @@ def _read_given(
         name: values.astype(np.float64 if values.dtype == np.float64 else np.float32)
         for name, values in arrays.items()
     }
-
-

@@ -12,17 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from dissect.counts import Agreement, Counts
 from dissect.outputs import LayerShape
 from dissect.plan import LayerPlan, Plan, Thresholds
-from dissect.row_spool import RowSpool
+from dissect.rows import Rows, select_images
 from dissect.scan import Store
 from dissect.tallying import HeardImages, Tallied
 from dissect.thresholds import Tail, rank_of_threshold, select_thresholds
 from dissect.top import TopImages
+
+
+class Tables(Protocol):
+    """Tables of rows by number, such as a `RowSpool`."""
+
+    def read(self, table: int) -> Rows:
+        """All rows of a table."""
+
+    def take(self, table: int) -> Rows:
+        """All rows of a table, which has none afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +53,15 @@ class LayerOutcome:
     thresholds: Thresholds
     top: TopImages
     heard: HeardImages
-    rows: RowSpool
-    areas: RowSpool
+    rows: Tables
+    areas: Tables
 
     def take_counts(self, voice: int) -> Counts:
         """The counts of a voice; its intersections can be had once."""
         pixels = self.heard.pixels(voice)
         area = self.areas.read(0)
         if voice != 0:
-            area = area[np.isin(area[:, 0], pixels[:, 0])]
+            area = select_images(area, pixels[:, 0])
         return Counts(self.rows.take(voice), area, self.heard.truth(voice), pixels)
 
 
@@ -107,14 +118,21 @@ def _select(layer: LayerPlan, tails: Sequence[Tail | None], plan: Plan) -> Selec
     return Selected(values, np.flatnonzero(~enough))
 
 
-def tails_of(plan: Plan, stores: Sequence[Store]) -> list[Tail | None]:
-    """What a shard knows of the largest activations; tiles below its bound are dropped first."""
+def tails_of(plan: Plan, stores: Sequence[Store], *, compact: bool = True) -> list[Tail | None]:
+    """What a shard knows of the largest activations.
+
+    Args:
+        plan: What was done.
+        stores: The shard's.
+        compact: Drop what is below the shard's bounds first.
+    """
     tails: list[Tail | None] = []
     for layer, store in zip(plan.layers, stores, strict=True):
         if layer.given is not None:
             tails.append(None)
             continue
-        store.compact()
+        if compact:
+            store.compact()
         tails.append(store.tail())
     return tails
 

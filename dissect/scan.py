@@ -6,6 +6,7 @@ cache and before anything can change it in place.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,23 +72,23 @@ def make_stores(
         folder: For what does not fit in memory; None keeps everything there.
         floors: (units,) float32 by layer, bounds that all shards begin with.
     """
-    budget = max(1, plan.max_memory // len(plan.layers))
     stores: list[Store] = []
     for place, layer in enumerate(plan.layers):
-        where = None if folder is None else folder.layer(place)
         floor = None if layer.given is not None else (floors or {}).get(layer.shape.name)
-        options = {
-            "units": layer.shape.units,
-            "samples": layer.samples,
-            "quantile": plan.config.share,
-            "floor": floor,
-            "folder": where,
-            "budget": budget,
-        }
         if layer.again:
-            stores.append(TailStore(**options))
+            kind: Callable[..., Store] = TailStore
         else:
-            stores.append(TileStore(tiling=layer.tiling, given=layer.given, **options))
+            kind = functools.partial(TileStore, tiling=layer.tiling, given=layer.given)
+        stores.append(
+            kind(
+                units=layer.shape.units,
+                samples=layer.samples,
+                quantile=plan.config.share,
+                floor=floor,
+                folder=None if folder is None else folder.layer(place),
+                budget=max(1, plan.max_memory // len(plan.layers)),
+            )
+        )
     return stores
 
 

@@ -10,8 +10,10 @@ it is replaced in one step, so whatever else lies there was left by a process th
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ except ImportError:  # Windows: two processes at one run are not kept apart ther
 
 _NAME = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<of>[1-9]\d*)")
 MAX_SHARDS = 100_000
+_BETWEEN_SECONDS = 0.2  # tries to get a lock
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -185,27 +188,36 @@ class ShardFolder:
 
 
 @contextmanager
-def locked(file: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(file: Path, *, shared: bool = False, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock; the system gives it back however the process ends.
+
+    On a file system without locks nothing keeps two processes apart.
 
     Args:
         file: Made if it is missing; its folder must exist.
         shared: Others may hold it, too, if they share it.
+        wait: Seconds to wait for another process to let go of it.
 
     Raises:
         RunExistsError: Another process holds it.
     """
     with file.open("ab") as stream:
-        if fcntl is not None:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        until = time.monotonic() + wait
+        while fcntl is not None:
             try:
-                fcntl.flock(stream, kind | fcntl.LOCK_NB)
+                fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                break
             except BlockingIOError as error:
+                if time.monotonic() < until:
+                    time.sleep(_BETWEEN_SECONDS)
+                    continue
                 raise RunExistsError(
                     "another process is at work on this run",
                     path=file.parent,
                     hint="Wait until it has ended, or choose another --out.",
                 ) from error
-            except OSError:
-                pass  # a file system without locks: nothing keeps two processes apart there
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    break
+                raise
         yield

@@ -278,6 +278,16 @@ class RunLayout:
         return self.shards / "floors.safetensors"
 
     @property
+    def distrusted(self) -> Path:
+        """Units for which those bounds were too high."""
+        return self.shards / "distrusted.json"
+
+    @property
+    def selected(self) -> Path:
+        """The thresholds, once all shards are scanned."""
+        return self.shards / "thresholds.safetensors"
+
+    @property
     def report(self) -> Path:
         """The page to open."""
         return self.root / "report" / "index.html"

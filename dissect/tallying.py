@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from dissect.hearing import Heard, hear_image
 from dissect.plan import LayerPlan, Plan, Progress, Thresholds, Timings
 from dissect.regions import ImageLabels
 from dissect.row_spool import RowSpool
+from dissect.rows import Rows, as_array
 from dissect.scan import Look, run_batches
 from dissect.shards import Shard
 from dissect.store import TileStore
 from dissect.tally import ImageTally, tally_image
-from dissect.tiles import Chunk, as_float32
+from dissect.tiles import Chunk, MapArray, as_float32
 from dissect.top import TopKeeper
 from dissect.upsample import FloatArray
 
@@ -61,6 +62,32 @@ class HeardImages:
         ]
         rows = stack(worked, 3)
         return Agreement(stack(self._shared, 5), rows[np.lexsort((rows[:, 1], rows[:, 0]))])
+
+    @staticmethod
+    def widths(voices: int) -> dict[str, int]:
+        """The tables of `tables`, with their columns."""
+        each = {f"truth.{voice}": 3 for voice in range(voices)}
+        return {**each, **{f"pixels.{voice}": 2 for voice in range(voices)}, "shared": 5}
+
+    def tables(self) -> dict[str, Rows]:
+        """All of it, for another process."""
+        tables: dict[str, Rows] = {"shared": stack(self._shared, 5)}
+        for voice in range(len(self._truth)):
+            tables[f"truth.{voice}"] = self.truth(voice)
+            tables[f"pixels.{voice}"] = self.pixels(voice)
+        return tables
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Rows]) -> HeardImages:
+        """What `tables` gave in another process."""
+        voices = sum(name.startswith("truth.") for name in tables)
+        heard = cls(voices)
+        heard._shared.append(as_array(tables["shared"]))
+        for voice in range(voices):
+            heard._truth[voice].append(as_array(tables[f"truth.{voice}"]))
+            pixels = as_array(tables[f"pixels.{voice}"]).tolist()
+            heard._pixels[voice] = [(row, number) for row, number in pixels]
+        return heard
 
     def extend(self, later: HeardImages) -> None:
         """Take what later images say."""
@@ -259,10 +286,14 @@ def _rescan(
     for place in again:
         layer = layers[place]
         bound = as_float32(layer.thresholds)
-        looks.append(Look(layer.layer, layer.layer.tiling, lambda bound=bound: bound))
+        looks.append(Look(layer.layer, layer.layer.tiling, _always(bound)))
     for entries, founds in run_batches(module, plan, batches, looks, timings=timings):
         for entry in entries:
             yield [_of_row(found.chunk, entry.row) for found in founds]
+
+
+def _always(bound: MapArray) -> Callable[[], MapArray]:
+    return lambda: bound
 
 
 def _of_row(chunk: Chunk, row: int) -> Chunk | None:

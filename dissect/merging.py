@@ -1,0 +1,198 @@
+"""A run of several shards put together: by hand, or by an engine that scanned them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from conceptset.errors import IncompleteError
+from conceptset.io.parallel import Engine, Need
+from dissect.job import Job
+from dissect.parts import (
+    Part,
+    distrust,
+    join_parts,
+    open_stores,
+    scan_part,
+    shard_folder,
+    tails_of_part,
+    tally_part,
+    write_thresholds,
+)
+from dissect.plan import Plan, Progress, Thresholds, Timings
+from dissect.runner import Outcomes, outcomes_of, thresholds_of
+from dissect.shards import Shard, find_shards
+from dissect.state import RunLayout
+from dissect.tallying import tally_images, tile_streams
+
+_MOST_ATTEMPTS = 3  # at bounds that turn out too high
+
+
+def scanned_shards(layout: RunLayout, fingerprint: str) -> list[Shard]:
+    """The shards of a run, all of which were scanned.
+
+    Raises:
+        IncompleteError: Some are missing, or not complete; it names them.
+    """
+    found = find_shards(layout.shards)
+    done = [
+        shard
+        for shard in found
+        if (state := shard_folder(layout, fingerprint, shard).read()) and state.complete
+    ]
+    ways = sorted({shard.of for shard in found})
+    for of in ways:
+        if all(shard in done for shard in Shard.all(of)):
+            return Shard.all(of)
+    if not ways:
+        raise IncompleteError(
+            "no shard was scanned",
+            path=layout.root,
+            hint="Give 'dissect run' with --shard 1/N to --shard N/N first.",
+        )
+    best = max(ways, key=lambda of: sum(shard.of == of for shard in done))
+    missing = [str(shard) for shard in Shard.all(best) if shard not in done]
+    more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
+    raise IncompleteError(
+        f"{len(missing)} of {best} shards are missing: {', '.join(missing[:12])}{more}",
+        path=layout.root,
+        hint=f"Give the 'dissect run' command with --shard {missing[0]} and so on, then merge.",
+    )
+
+
+def select_or_distrust(
+    layout: RunLayout, fingerprint: str, plan: Plan, shards: Sequence[Shard]
+) -> list[Thresholds] | None:
+    """The thresholds; None if a bound was too high, so that all shards must be scanned again."""
+    tails = [tails_of_part(layout, fingerprint, plan, shard) for shard in shards]
+    selected = thresholds_of(plan, tails)
+    wrong = {
+        layer.shape.name: one.unknown.tolist()
+        for layer, one in zip(plan.layers, selected, strict=True)
+        if len(one.unknown)
+    }
+    if wrong:
+        distrust(layout, wrong)
+        return None
+    return [one.values for one in selected]
+
+
+def merge_here(
+    layout: RunLayout,
+    job: Job,
+    plan: Plan,
+    *,
+    timings: Timings,
+    progress: Progress | None = None,
+) -> Outcomes:
+    """Thresholds and tally of shards that others scanned, in this process.
+
+    Raises:
+        IncompleteError: Shards are missing, or must be scanned again.
+    """
+    shards = scanned_shards(layout, job.fingerprint)
+    with timings.measure("thresholds"):
+        thresholds = select_or_distrust(layout, job.fingerprint, plan, shards)
+    if thresholds is None:
+        raise IncompleteError(
+            "the bound that the shards began with was too high for some units",
+            path=layout.root,
+            hint="Give the 'dissect run' commands with --shard again; these units then have none.",
+        )
+    stores = []
+    for shard in shards:
+        one = open_stores(layout, job.fingerprint, plan, shard)
+        if one is None:
+            raise AssertionError(f"shard {shard} was not scanned")
+        stores.append(one)
+    module = job.load_model().to(plan.device) if plan.rescanned else None
+    tallied = tally_images(
+        plan,
+        shards,
+        tile_streams(stores),
+        thresholds,
+        module=module,
+        folder=layout.shards,
+        timings=timings,
+        progress=progress,
+    )
+    return outcomes_of(tallied)
+
+
+def run_on(
+    engine: Engine,
+    layout: RunLayout,
+    job: Job,
+    plan: Plan,
+    *,
+    shards: int,
+    set_path: Path | None = None,
+    timings: Timings,
+    progress: Progress | None = None,
+) -> Outcomes:
+    """The whole work of a run, by the workers of an engine.
+
+    Args:
+        engine: Where they are.
+        layout: The run, whose job is written.
+        job: Of the run.
+        plan: The same, on this machine.
+        shards: How many parts the work is divided into.
+        set_path: Where the set lies, if not where the job says.
+        timings: Added to.
+        progress: Called with (stage, shards done, shards).
+
+    Raises:
+        ConceptsetError: A worker failed, or was killed too often.
+    """
+    every = Shard.all(shards)
+    parts = [
+        Part(layout.root.resolve(), shard, plan.workers, plan.max_memory, set_path)
+        for shard in every
+    ]
+    gpu = plan.device.type == "cuda"
+    scan_need = Need(cores=1 if gpu else plan.config.threads, gpus=1 if gpu else 0)
+    again = bool(plan.rescanned)
+    tally_need = scan_need if again else Need(cores=plan.workers)
+    engine.check_sight([plan.concept_set.root.resolve()], writes=layout.shards.resolve())
+    thresholds = None
+    for _ in range(_MOST_ATTEMPTS):
+        with timings.measure("scan of shards"):
+            _run_all(engine, scan_part, parts, scan_need, "scan", progress)
+        with timings.measure("thresholds"):
+            thresholds = select_or_distrust(layout, job.fingerprint, plan, every)
+        if thresholds is not None:
+            break
+    if thresholds is None:
+        raise IncompleteError(
+            "bounds for the thresholds were too high again and again",
+            path=layout.root,
+            hint="Give the same command with fewer shards.",
+        )
+    write_thresholds(layout, thresholds)
+    with timings.measure("tally of shards"):
+        _run_all(engine, tally_part, parts, tally_need, "tally", progress)
+    return join_parts(layout, job.fingerprint, plan, every)
+
+
+def _run_all(
+    engine: Engine,
+    function: Callable[[Part], None],
+    parts: Sequence[Part],
+    need: Need,
+    stage: str,
+    progress: Progress | None,
+) -> None:
+    done = 0
+    results = engine.as_completed(
+        function,
+        parts,
+        need=need,
+        name=lambda part: f"{stage} of shard {part.shard}",
+    )
+    with closing(results):
+        for _ in results:
+            done += 1
+            if progress is not None:
+                progress(f"{stage} of shards", done, len(parts))

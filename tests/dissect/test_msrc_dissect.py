@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from msrc_set import write_msrc
 
 from dissect.api import dissect_model
 from dissect.state import RunLayout
@@ -22,36 +19,7 @@ def msrc(shared, tmp_path_factory):
     source = shared / "real" / "msrc"
     if not source.is_dir():
         pytest.skip("there are no msrc photographs in ../shared")
-    root = tmp_path_factory.mktemp("msrc") / "set"
-    (root / "images").mkdir(parents=True)
-    rows, coverage, frequency = [], np.zeros(24), np.zeros(24, int)
-    for photograph in sorted((source / "images").glob("*.jpg")):
-        stem = photograph.stem
-        image = Image.open(photograph).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
-        image.save(root / "images" / f"{stem}.png", compress_level=1)
-        labels = Image.open(source / "labels" / f"{stem}.png")
-        labels = np.asarray(labels.resize((112, 112), Image.Resampling.NEAREST))
-        pixels = np.zeros((112, 112, 3), np.uint8)
-        pixels[..., 0] = labels
-        Image.fromarray(pixels).save(root / "images" / f"{stem}_object.png")
-        share = np.bincount(labels.reshape(-1), minlength=24) / labels.size
-        coverage += share
-        frequency += share > 0
-        rows.append([f"{stem}.png", "val", 224, 224, 112, 112, f"{stem}_object.png"])
-    used = [label for label in range(1, 24) if frequency[label]]
-    tables = {
-        "index.csv": [["image", "split", "ih", "iw", "sh", "sw", "object"], *rows],
-        "label.csv": [["number", "name"], *([n, f"class {n}"] for n in used)],
-        "category.csv": [["name"], ["object"]],
-        "c_object.csv": [
-            ["number", "name", "coverage"],
-            *([n, f"class {n}", coverage[n]] for n in used),
-        ],
-    }
-    for name, content in tables.items():
-        with (root / name).open("w", newline="") as stream:
-            csv.writer(stream).writerows(content)
-    return root
+    return write_msrc(source, tmp_path_factory.mktemp("msrc") / "set")
 
 
 def squeezenet(shared, name):

@@ -60,10 +60,11 @@ class _Sheets:
             self._keep(name, read_map(self.concept_set, name, self.size))
         return self.places[name]
 
-    def abstention(self, image: str, category: str, voter: Annotator) -> int | None:
+    def abstention(self, image: PurePosixPath, category: str, voter: Annotator) -> int | None:
         """Where the mask of what a voter left out is; None if there is none."""
-        path = PurePosixPath(image)
-        name = names.ignore_mask(str(path.parent), path.stem, category, voter.row.directory)
+        if not voter.silences:
+            return None
+        name = names.ignore_mask(str(image.parent), image.stem, category, voter.row.directory)
         if name not in voter.silences:
             return None
         if name not in self.places:
@@ -183,8 +184,9 @@ class _Poll:
                     row[voter] = sheets.place(name)
         self.keys = sorted(keys)
         self.places = [keys[key] for key in self.keys]
+        image = PurePosixPath(entry.image)
         self.silent = [
-            [sheets.abstention(entry.image, category, voter) for voter in self.voters]
+            [sheets.abstention(image, category, voter) for voter in self.voters]
             for category, _ in self.keys
         ]
 
@@ -246,7 +248,8 @@ def _plane(name: str, category: str) -> int:
     >>> _plane("annotators/ada/s/a_1_part_2.png", "part"), _plane("annotators/ada/s/a.png", "part")
     (2, 1)
     """
-    number = PurePosixPath(name).stem.rpartition(f"_{category}_")[2]
+    stem = name.rpartition("/")[2].rpartition(".")[0]
+    number = stem.rpartition(f"_{category}_")[2]
     return int(number) if number.isdecimal() else 1
 
 

@@ -191,32 +191,78 @@ def weigh_labels(regions: Regions, statements: Sequence[Statement]) -> ImageLabe
         regions: The maps joined.
         statements: What each index says of them.
     """
-    count = len(regions.areas)
-    width = 1 + max(
-        (max(int(one.maps.max(initial=0)), *one.whole, 0) for one in statements), default=0
+    maps = np.concatenate(
+        [np.empty((len(regions.areas), 0), np.int64)] + [one.maps for one in statements], axis=1
     )
-    rows, codes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for place, one in enumerate(statements):
-        region, column = np.nonzero(one.maps)
-        rows.append(region)
-        codes.append(one.maps[region, column] + place * width)
-        if one.whole:
-            rows.append(np.tile(np.arange(count), len(one.whole)))
-            codes.append(np.repeat(np.asarray(one.whole, np.int64) + place * width, count))
-    row, code = np.concatenate(rows), np.concatenate(codes)
-    used, column = np.unique(code, return_inverse=True)
-    weights = _table(row, column.reshape(-1), (count, len(used)))
+    whole = np.array([label for one in statements for label in one.whole], dtype=np.int64)
+    ends = np.cumsum([(0, 0), *((one.maps.shape[1], len(one.whole)) for one in statements)], axis=0)
+    rows, columns, labels, starts = _number_labels(maps, whole, ends)
+    weights = _table(rows, columns, (len(regions.areas), len(labels)))
     truth = (regions.areas.astype(np.float64) @ weights).astype(np.int64)  # exact: below 2**53
-    heads = np.searchsorted(used, np.arange(len(statements) + 1) * width)
     return ImageLabels(
         regions.region.shape,
         regions.region,
         regions.areas,
-        used % width,
+        labels,
         weights,
         truth,
-        tuple(heads.tolist()),
+        tuple(starts.tolist()),
     )
+
+
+@compiled
+def _number_labels(
+    maps: IntArray, whole: IntArray, ends: IntArray
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """A column for each label of each index, and where labels stand.
+
+    Args:
+        maps: (regions, n) int64, what all indices say, side by side; 0 is unlabelled.
+        whole: (m,) int64 labels of the whole image, one index after the other.
+        ends: (indices + 1, 2) int64, where the part of each index begins in both; then the end.
+
+    Returns:
+        Region and column of each label that is said, as often as it is; the label of each column,
+        rising within an index; (indices + 1,) where the columns of each index begin.
+    """
+    regions, planes = maps.shape
+    column_of = np.full(
+        1 + max(maps.max() if maps.size else 0, whole.max() if whole.size else 0),
+        -1,
+        dtype=np.int64,
+    )
+    said = regions * (planes + whole.size)
+    rows, columns = np.empty(said, dtype=np.int64), np.empty(said, dtype=np.int64)
+    labels = np.empty(regions * planes + whole.size, dtype=np.int64)
+    starts = np.zeros(len(ends), dtype=np.int64)
+    used = number = 0
+    for index in range(len(ends) - 1):
+        begin = used
+        everywhere = whole[ends[index, 1] : ends[index + 1, 1]]
+        for label in everywhere:
+            if column_of[label] < 0:
+                column_of[label], labels[used] = 0, label
+                used += 1
+        for region in range(regions):
+            for plane in range(ends[index, 0], ends[index + 1, 0]):
+                label = maps[region, plane]
+                if label > 0 and column_of[label] < 0:
+                    column_of[label], labels[used] = 0, label
+                    used += 1
+        labels[begin:used].sort()
+        for column in range(begin, used):
+            column_of[labels[column]] = column
+        for region in range(regions):
+            for label in everywhere:
+                rows[number], columns[number] = region, column_of[label]
+                number += 1
+            for plane in range(ends[index, 0], ends[index + 1, 0]):
+                if maps[region, plane] > 0:
+                    rows[number], columns[number] = region, column_of[maps[region, plane]]
+                    number += 1
+        column_of[labels[begin:used]] = -1
+        starts[index + 1] = used
+    return rows[:number], columns[:number], labels[:used].copy(), starts
 
 
 def _table(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> Weights:

@@ -41,14 +41,26 @@ def test_regions_hold_every_map(seed, count, labels):
     assert joined.areas.tolist() == np.bincount(joined.region.ravel()).tolist()
 
 
-def test_regions_by_sorting_and_sparse_weights_say_the_same(monkeypatch):
-    maps = random_maps(5, 6)
-    joined = join_maps(maps, (6, 7))
-    monkeypatch.setattr(regions_module, "_TABLE", 0)
-    again = join_maps(maps, (6, 7))
-    for place, own in enumerate(maps):
-        assert np.array_equal(again.labels[:, place][again.region], own)
-    assert sorted(again.areas.tolist()) == sorted(joined.areas.tolist())
+@pytest.mark.parametrize("labels", [2, 300, 1 << 16])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_regions_are_numbered_as_their_pixels_come(labels, count):
+    """Up to as many regions as pixels: every table in between is outgrown."""
+    rng = np.random.default_rng(labels)
+    maps = [rng.integers(0, labels, (70, 50)).astype(np.uint16) for _ in range(count)]
+    joined = join_maps(maps, (70, 50))
+    pixels = np.stack([own.ravel() for own in maps], axis=1)
+    rows, first, inverse, areas = np.unique(
+        pixels, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    rank = np.argsort(order)
+    assert np.array_equal(joined.labels, rows[order])
+    assert np.array_equal(joined.areas, areas[order])
+    assert np.array_equal(joined.region.ravel(), rank[inverse.ravel()])
+
+
+def test_sparse_weights_say_the_same(monkeypatch):
+    joined = join_maps(random_maps(5, 6), (6, 7))
     said = [Statement(joined.labels[:, :3], [9, 9, 2]), Statement(joined.labels[:, 2:], [])]
     dense = weigh_labels(joined, said)
     monkeypatch.setattr(regions_module, "_DENSE", 0)

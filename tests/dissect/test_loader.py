@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from conceptset.errors import ImageError, LayoutError, UsageError
+from conceptset.errors import ImageError, LayoutError, UnsafeError, UsageError
 from conceptset.layout.reading import open_concept_set
 from dissect.ahead import map_ahead
 from dissect.labels import read_labels
@@ -17,6 +19,7 @@ from dissect.selecting import (
     check_files,
     digest_set,
     input_size,
+    read_used,
     select_entries,
 )
 
@@ -121,6 +124,39 @@ def test_defects_are_named(build_set, make_pictures, picture_type):
     with pytest.raises(ImageError, match="does not exist; row 1 of the index names it"):
         check_files(concept_set, concept_set.entries, concept_set.categories)
     check_files(concept_set, concept_set.entries, ["object"])
+
+
+def test_files_that_need_a_closer_look(build_set, make_pictures, tmp_path):
+    """Links and odd names are found as `ConceptSet.file` finds them; what leads out is refused."""
+    root = build_set(make_pictures(2))
+    concept_set = open_concept_set(root)
+    _, second = concept_set.entries
+
+    def look(name):
+        check_files(concept_set, [dataclasses.replace(second, image=name, cells={})], [])
+
+    folder = root / "images" / "src"
+    (folder / "ünal (1).png").write_bytes(b"")
+    (folder / "a_folder.png").mkdir()
+    (folder / "link.png").symlink_to(folder / "p000.png")
+    (folder / "nowhere.png").symlink_to(folder / "p999.png")
+    (folder / "out.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "secret.png").write_bytes(b"")
+    (root / "images" / "far").symlink_to(tmp_path)
+    (root / "images" / "near").symlink_to(folder)
+    (root / "images" / "top.png").write_bytes(b"")
+    good = ["p000.png", "./p000.png", "ünal (1).png", "link.png"]
+    for name in [*(f"src/{name}" for name in good), "src\\p000.png", "near/p001.png", "top.png"]:
+        look(name)
+    for name in ["src/a_folder.png", "src/nowhere.png", "src/P000.png", "other/p000.png", "src"]:
+        with pytest.raises(ImageError, match="does not exist; row 1 of the index names it"):
+            look(name)
+    for name in ["src/out.png", "far/secret.png", "../images/src/p000.png", "/etc/passwd", ""]:
+        with pytest.raises(UnsafeError):
+            look(name)
+    assert [read_used(concept_set, name) for name in ("src\\p000.png", "src/p000.png")] == [
+        (folder / "p000.png").read_bytes()
+    ] * 2
 
 
 def test_the_digest_follows_the_content(build_set, make_pictures):

@@ -13,9 +13,10 @@ from torch.utils.hooks import RemovableHandle
 
 from conceptset.errors import UsageError
 from dissect.errors import ActivationError
-from dissect.models.layers import check_calls, find_module, find_shape
+from dissect.models.layers import check_calls, find_module, find_shape, parse_targets
+from dissect.models.programs import check_input, rewind
 from dissect.models.watching import watch
-from dissect.outputs import LayerShape, Target, parse_target, pick
+from dissect.outputs import LayerShape, Target, pick
 
 Sink = Callable[[str, Tensor], None]
 """Takes a layer's name and the tensor it put out, which is only good until the call returns."""
@@ -53,7 +54,7 @@ class Recorder:
         stop_early: bool = True,
     ) -> None:
         self._module = module
-        self._targets = [parse_target(name) for name in layers]
+        self._targets = parse_targets(module, layers)
         self._watched: dict[nn.Module, list[Target]] = {}
         for target in self._targets:
             self._watched.setdefault(find_module(module, target), []).append(target)
@@ -113,6 +114,7 @@ class Recorder:
         """
         self._left = {target.name for target in self._targets}
         self._copies, self._calls, self._failure = {}, {}, None
+        rewind(self._module)
         with contextlib.suppress(_Enough):
             self._module(batch)
         failure, self._failure = self._failure, None
@@ -132,19 +134,29 @@ def probe_layers(
     size: tuple[int, int],
     device: torch.device,
     precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int | None = None,
 ) -> list[LayerShape]:
     """The shapes of what layers put out for photographs of a size, in the order asked for.
 
     One forward pass of black photographs, to its end.
+
+    Args:
+        module: The model.
+        layers: Names as `parse_target` takes them.
+        size: (height, width) of the photographs.
+        device: Where the model is.
+        precision: bf16 runs it under autocast.
+        batch_size: Photographs at a time in the run to come, if an exported program is to be
+            asked whether it takes so many.
 
     Raises:
         LayerError: A layer is unknown, does not run, runs another number of times than its name
             says, or puts out something that is no map.
         UsageError: The model cannot take such photographs.
     """
-    targets = [parse_target(name) for name in layers]
-    for target in targets:
-        find_module(module, target)
+    targets = parse_targets(module, layers)
+    if batch_size is not None:
+        check_input(module, batch_size=batch_size, size=size)
     autocast = torch.bfloat16 if precision == "bf16" else None
     watched = watch(module, image_size=size, device=device, autocast=autocast)
     return [find_shape(watched, target) for target in targets]

@@ -24,7 +24,11 @@ _UNITS_FIRST = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
 )
-_UNITS_LAST = (nn.Linear, nn.LayerNorm)  # as they are: what derives from them may permute
+_NAMES_FIRST = frozenset(f"{kind.__module__}.{kind.__qualname__}" for kind in _UNITS_FIRST)
+_NAMES_LAST = frozenset(  # as they are: what derives from them may permute
+    f"{kind.__module__}.{kind.__qualname__}" for kind in (nn.Linear, nn.LayerNorm)
+)
+_CONVOLUTION = f"{nn.Conv2d.__module__}.{nn.Conv2d.__qualname__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +128,31 @@ def _has_tokens_first(sides: tuple[int, ...], batch: int) -> bool:
     return len(sides) == 3 and sides[0] != batch == sides[1]
 
 
+def class_of(part: nn.Module) -> str:
+    """Dotted name of a module's class; of a part of a program, of the class it was exported from.
+
+    >>> class_of(nn.ReLU())
+    'torch.nn.modules.activation.ReLU'
+    """
+    exported = getattr(part, "type_name", None)
+    name = exported() if callable(exported) else None
+    kind = type(part)
+    return name if isinstance(name, str) else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def order_of(part: nn.Module | None) -> bool | None:
     """Whether a module has the units last of four axes; None if its class does not tell."""
-    if isinstance(part, _UNITS_FIRST):
+    if part is None:
+        return None
+    name = class_of(part)
+    if isinstance(part, _UNITS_FIRST) or name in _NAMES_FIRST:
         return False
-    return True if type(part) in _UNITS_LAST else None
+    return True if name in _NAMES_LAST else None
+
+
+def is_convolution(part: nn.Module) -> bool:
+    """Whether a module is a convolution over photographs."""
+    return isinstance(part, nn.Conv2d) or class_of(part) == _CONVOLUTION
 
 
 def _has_units_last(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,8 +40,13 @@ class Target:
     keys: tuple[Key, ...] = ()
 
 
-def parse_target(name: str) -> Target:
+def parse_target(name: str, known: Container[str] = ()) -> Target:
     """The parts of a layer's name.
+
+    Args:
+        name: As it was written.
+        known: Names of the model's modules; one of those is taken as it is, whatever it looks
+            like (torch.export names a module that runs twice `relu` and `relu@1`).
 
     Raises:
         LayerError: It is not written as names are.
@@ -49,6 +54,8 @@ def parse_target(name: str) -> Target:
     >>> parse_target("encoder.relu@2[0][feat]")
     Target(name='encoder.relu@2[0][feat]', module='encoder.relu', call=2, keys=(0, 'feat'))
     """
+    if name in known:
+        return Target(name, name)
     found = _NAME.fullmatch(name)
     if found is None:
         raise LayerError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from conceptset.present.console import (
     AsJson,
     Config,
     Quiet,
+    note,
     option,
     progress,
     show,
@@ -18,6 +19,9 @@ from conceptset.present.console import (
     show_table,
     verb,
 )
+
+if TYPE_CHECKING:
+    from dissect.models import LayerInfo
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +40,9 @@ def layers(
     image_size: Annotated[
         str, option("--image-size", metavar="N|HxW", help="Size of the images that enter.")
     ] = "224",
+    allow_pickle: Annotated[
+        bool, option("--allow-pickle", help="Open a program that holds code, and run that.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,30 +53,37 @@ def layers(
 
     size = parse_size(image_size, "--image-size")
 
-    from dissect.models import LayerInfo, list_layers, load_model
+    from dissect.models import PICKLE_WARNING, list_layers, load_architecture
 
-    loaded = load_model(
-        model, weights="none", num_classes=num_classes, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
-    )
+    if allow_pickle:
+        note(PICKLE_WARNING)
+    loaded = load_architecture(model, num_classes=num_classes, allow_pickle=allow_pickle)
     infos = list_layers(loaded.module, image_size=size)
     if as_json:
         show_json([asdict(info) for info in infos])
         return
-
-    def remark(info: LayerInfo) -> str:
-        if info.reason is not None:
-            return info.reason
-        return f"changed in place by {info.changed_by}" if info.changed_by else ""
-
-    rows: list[tuple[object, ...]] = []
-    for info in infos:
-        shape = "" if info.shape is None else "x".join(map(str, info.shape))
-        rows.append((info.name, info.type, shape, info.kind or "", remark(info)))
+    rows = [_layer_row(info) for info in infos]
     headings = ("layer", "type", "units x h x w", "output", "")
     show_table([(heading, "left") for heading in headings], rows, title=loaded.name)
     if not quiet:
         usable = sum(info.reason is None for info in infos)
         show(f"{usable} of {len(infos)} can be dissected: dissect run SET --layers NAME,..")
+
+
+def _layer_row(info: LayerInfo) -> tuple[object, ...]:
+    """A layer as a row of the table."""
+    shape = "" if info.shape is None else "x".join(map(str, info.shape))
+    output = str(info.kind or "")
+    if info.kind == "maps" and info.units_last:
+        output = "maps, units last"
+    elif info.kind == "tokens" and info.shape is not None:
+        output = f"tokens {info.shape[1]}x{info.shape[2]}"
+        if info.first_token:
+            output += f" without {info.first_token} before"
+    remark = info.reason or ""
+    if info.reason is None and info.changed_by:
+        remark = f"changed in place by {info.changed_by}"
+    return info.name, info.type, shape, output, remark
 
 
 @verb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 import zipfile
@@ -114,6 +115,23 @@ def _read_pickle(path: Path, *, allow_pickle: bool) -> object:
         raise ModelError(
             f"is no checkpoint that torch can read ({_reason(error)})", path=path, hint=_BROKEN
         ) from error
+
+
+def check_only_tensors(data: bytes) -> None:
+    """Refuse what cannot be read without running what it holds.
+
+    Args:
+        data: What `torch.save` wrote.
+
+    Raises:
+        ValueError: It holds more than tensors, or is broken.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # of whatever kind: torch would go on and unpickle it
+        raise ValueError("holds more than tensors") from error
 
 
 def _refusal(path: Path, *, named: str | None) -> UnsafeError:

@@ -1,4 +1,13 @@
-"""Models of one's own code: `package.module:callable` or `path/to/file.py:Class`."""
+"""Models of one's own code: `package.module:callable` or `path/to/file.py:Class`.
+
+The callable gives the `torch.nn.Module`, or a pair of that and its preprocessing:
+
+    def build():
+        return Net(), {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+for RGB in 0..1. Attributes of the module are not asked: one that normalises by itself may well
+keep a `mean` of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +16,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from conceptset.errors import UsageError
@@ -43,14 +53,17 @@ class InHouse:
             )
         place, _, attribute = request.spec.rpartition(":")
         factory = _find(place, attribute, spec=request.spec)
-        module = _call(factory, request)
+        module, mean, std = _call(factory, request)
         name = f"{Path(place).name}:{attribute}" if _is_file(place) else request.spec
         if request.weights.random:
-            return Built(module, name, "none (random, seed 0)")
+            return Built(module, name, "none (random, seed 0)", mean, std, mean is not None)
         return Built(
             module,
             name,
             "as built by the code (seed 0)",
+            mean,
+            std,
+            mean is not None,
             notes=()
             if request.weights.file
             else (f"{name} is used as its code built it; no weights were loaded into it.",),
@@ -121,7 +134,13 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def _call(factory: Callable[..., Any], request: Request) -> nn.Module:
+_Values = tuple[float, ...]
+
+
+def _call(
+    factory: Callable[..., Any], request: Request
+) -> tuple[nn.Module, _Values | None, _Values | None]:
+    """The module, and the preprocessing where the code states it."""
     options = {} if request.num_classes is None else {"num_classes": request.num_classes}
     try:
         inspect.signature(factory).bind(**options)
@@ -137,14 +156,60 @@ def _call(factory: Callable[..., Any], request: Request) -> nn.Module:
         pass  # no signature to look at: calling it tells
     try:
         with seeded():
-            module = factory(**options)
+            made = factory(**options)
     except Exception as error:
         raise ModelError(f"{request.spec} raised {_shown(error)}") from error
+    module, mean, std = made, None, None
+    match made:
+        case (nn.Module() as module, Mapping() as stated):
+            mean, std = _preprocessing(stated, request.spec)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UsageError(
+            f"{request.spec} gave a TorchScript program: activations are read by hooks, which do "
+            "not work on it",
+            hint="Return the torch.nn.Module that it was made from, before torch.jit.script or "
+            "torch.jit.trace.",
+        )
     if not isinstance(module, nn.Module):
         raise UsageError(
-            f"{request.spec} gave a {type(module).__name__}, a torch.nn.Module was expected"
+            f"{request.spec} gave a {type(module).__name__}; a torch.nn.Module was expected, or a "
+            'pair of one and {"mean": (R, G, B), "std": (R, G, B)}'
         )
-    return module
+    return _unwrapped(module), mean, std
+
+
+def _preprocessing(stated: Mapping[Any, Any], spec: str) -> tuple[_Values, _Values]:
+    """(mean, std) as the code states them.
+
+    Raises:
+        UsageError: They are no two times three numbers.
+    """
+    try:
+        mean, std = (tuple(float(value) for value in stated[key]) for key in ("mean", "std"))
+    except (KeyError, TypeError, ValueError):
+        mean, std = (), ()
+    if len(mean) != 3 or len(std) != 3 or not min(std) > 0 or set(stated) != {"mean", "std"}:
+        raise UsageError(
+            f"{spec} states its preprocessing as {dict(stated)!r:.200}",
+            hint='{"mean": (R, G, B), "std": (R, G, B)} was expected, for images in 0..1.',
+        )
+    return mean, std
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """The model inside torch.compile and the wrappers for several devices.
+
+    Compiled code does not call hooks that come later, and the names should be the model's own.
+    """
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if inner is None and isinstance(
+            module, nn.DataParallel | nn.parallel.DistributedDataParallel
+        ):
+            inner = module.module
+        if not isinstance(inner, nn.Module):
+            return module
+        module = inner
 
 
 def _shown(error: Exception) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from dissect.errors import LayerError
-from dissect.forms import Form, Kind
+from dissect.forms import Form, Kind, class_of
 from dissect.models.watching import Call, Part, Watched, watch
-from dissect.outputs import LayerShape, Target, name_part, pick, shape_of
+from dissect.outputs import LayerShape, Target, name_part, parse_target, pick, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,22 @@ def list_layers(module: nn.Module, *, image_size: tuple[int, int]) -> list[Layer
 
 def _describe(watched: Watched, name: str) -> Iterator[LayerInfo]:
     calls = watched.calls(name)
-    kind = type(watched.modules[name]).__name__
+    kind = _type(watched, name)
     if len(calls) == 1:
         yield from _describe_call(watched, name, name, calls[0])
         return
     if not calls:
-        reason = "it did not run"
+        script = isinstance(watched.modules[name], torch.jit.ScriptModule)
+        reason = "it is TorchScript, which takes no hooks" if script else "it did not run"
     else:
         reason = f"it runs {len(calls)} times in one pass: {_runs(name, len(calls))}"
     yield LayerInfo(name, kind, None, None, reason, len(calls), None)
     for number, call in enumerate(calls, start=1):
         yield from _describe_call(watched, name, f"{name}@{number}", call)
+
+
+def _type(watched: Watched, name: str) -> str:
+    return class_of(watched.modules[name]).rpartition(".")[2]
 
 
 def _runs(name: str, calls: int) -> str:
@@ -92,7 +97,7 @@ def _runs(name: str, calls: int) -> str:
 
 def _describe_call(watched: Watched, name: str, spelled: str, call: Call) -> Iterator[LayerInfo]:
     """A run of a module, and the parts of its output if it is no tensor."""
-    kind, calls = type(watched.modules[name]).__name__, len(watched.calls(name))
+    kind, calls = _type(watched, name), len(watched.calls(name))
     if not isinstance(call.output, torch.Tensor):
         what = f"its output is a {type(call.output).__name__}"
         named = ", ".join(name_part("", part.keys) for part in call.parts[:8])
@@ -123,6 +128,19 @@ def _changed_by(part: Part) -> str | None:
     return part.changed_by
 
 
+def parse_targets(module: nn.Module, layers: Sequence[str]) -> list[Target]:
+    """The names of layers taken apart, each of a module that the model has.
+
+    Raises:
+        LayerError: One is written as no name is, or the model has no such module.
+    """
+    known = dict(module.named_modules(remove_duplicate=False))
+    targets = [parse_target(name, known) for name in layers]
+    for target in targets:
+        find_module(module, target)
+    return targets
+
+
 def find_module(module: nn.Module, target: Target) -> nn.Module:
     """The module that a layer's name means.
 
@@ -134,7 +152,14 @@ def find_module(module: nn.Module, target: Target) -> nn.Module:
         near = near_layers(module, target.module)
         hint = f"Did you mean {', '.join(near)}?" if near else "'dissect layers' lists them."
         raise LayerError("the model has no such layer", pointer=f"layer {target.name!r}", hint=hint)
-    return known[target.module]
+    found = known[target.module]
+    if isinstance(found, torch.jit.ScriptModule):
+        raise LayerError(
+            "the layer is TorchScript, on which hooks do not work",
+            pointer=f"layer {target.name}",
+            hint="Name a module around it, or give the model as it was before torch.jit.script.",
+        )
+    return found
 
 
 def find_shape(watched: Watched, target: Target) -> LayerShape:

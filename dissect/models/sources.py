@@ -43,12 +43,14 @@ class Request:
         weights: Which weights. A checkpoint is loaded by the caller, into the module built here.
         num_classes: Outputs of the classifier; None leaves the architecture's own.
         keys: Names of the checkpoint's tensors; empty without one.
+        allow_pickle: Run the code that a file holds.
     """
 
     spec: str
     weights: Weights
     num_classes: int | None
     keys: frozenset[str] = frozenset()
+    allow_pickle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Built:
         weights: What it was filled with; without effect where a checkpoint follows.
         mean: Mean of the architecture's own preprocessing; None if nobody knows it.
         std: Standard deviation of the same.
+        stated: The code that built it says that they are these; nothing is assumed.
         notes: Lines for the user.
     """
 
@@ -69,6 +72,7 @@ class Built:
     weights: str
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    stated: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -116,7 +120,7 @@ def find_source(spec: str) -> ModelSource:
             return source
     raise UsageError(
         f"{spec!r} names no model",
-        hint="Give a torchvision name (resnet18), package.module:callable or "
+        hint="Give a torchvision name (resnet18), timm:NAME, FILE.pt2, package.module:callable or "
         "path/to/file.py:Class.",
     )
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from conceptset.errors import UsageError
-from dissect.forms import Evidence, Form, order_of, read_form
+from dissect.forms import Evidence, Form, is_convolution, order_of, read_form
+from dissect.models.programs import check_input, limits_of, rewind
 from dissect.models.sources import seeded
 from dissect.outputs import Key, parts
 
@@ -113,7 +114,7 @@ class Watched:
             last = order_of(module)
             if last is not None:
                 self.orders.append((sides, last))
-            if isinstance(module, nn.Conv2d):
+            if is_convolution(module):
                 self.grids.append((sides[1], sides[2]))
 
 
@@ -141,12 +142,16 @@ def watch(
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise UsageError(
-            "the model is a TorchScript program, which takes no hooks",
+            "the model is a TorchScript program: activations are read by hooks, which do not work "
+            "on it",
             hint="Give the code that it was made from as path/to/file.py:Class.",
         )
     height, width = image_size
-    watched = Watched(module, BATCH, image_size)
-    images = torch.zeros(BATCH, 3, height, width, dtype=dtype, device=device)
+    batch = limits_of(module).nearest_batch(BATCH)
+    check_input(module, batch_size=batch, size=image_size)
+    rewind(module)
+    watched = Watched(module, batch, image_size)
+    images = torch.zeros(batch, 3, height, width, dtype=dtype, device=device)
     with _hooks(watched), _evaluating(module), ExitStack() as stack:
         if autocast is not None:
             stack.enter_context(torch.autocast(device.type, dtype=autocast))
@@ -157,9 +162,20 @@ def watch(
             raise UsageError(
                 f"the model cannot run on images of {height}x{width} "
                 f"({type(error).__name__}: {reason})",
-                hint="Give --image-size, if it expects another size.",
+                hint=f"Give --image-size{_own_size(module)}, if it expects another size.",
             ) from error
     return watched
+
+
+def _own_size(module: nn.Module) -> str:
+    """The size that a model says it was made for, as an option's value; empty if it does not."""
+    settings = getattr(module, "pretrained_cfg", None)  # as timm has it
+    stated = settings.get("input_size") if isinstance(settings, dict) else None
+    if stated is not None and len(stated) == 3:
+        height, width = stated[1:]
+        return f" {height}" if height == width else f" {height}x{width}"
+    size = getattr(module, "image_size", None)  # as torchvision's VisionTransformer has it
+    return f" {size}" if isinstance(size, int) else ""
 
 
 @contextmanager
@@ -168,6 +184,8 @@ def _hooks(watched: Watched) -> Iterator[None]:
     handles: list[RemovableHandle] = []
     try:
         for name, part in watched.module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                continue
 
             def after(module: nn.Module, _: object, output: object) -> None:
                 watched.after(module, output)

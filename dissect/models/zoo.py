@@ -54,7 +54,7 @@ class Torchvision:
         mean, std = _normalisation(entry or default)
         if entry is None:
             module, notes = _unfilled(builder, request)
-            return Built(module, name, "none (random, seed 0)", mean, std, notes)
+            return Built(module, name, "none (random, seed 0)", mean, std, notes=notes)
         _check_classes(entry, request.num_classes, model=name)
         _fetch(entry, entries)
         with seeded():

@@ -118,8 +118,11 @@ def test_an_unknown_layer_offers_near_names(small_model):
         Recorder(small_model, ["stem", "stages.secnd"])
     with pytest.raises(LayerError, match=r"no such layer.*stages\.second"):
         probe_layers(small_model, ["stages.secnd@2[0]"], size=(16, 16), device=CPU)
-    with pytest.raises(LayerError, match="a layer is written as"):
+    with pytest.raises(LayerError, match="no such layer"):
         Recorder(small_model, [""])
+    for wrong in ("stem@0", "stem[0]@2", "stem[", "@1", "[0]", "stem[]"):
+        with pytest.raises(LayerError, match="a layer is written as NAME, NAME@2"):
+            Recorder(small_model, [wrong])
 
 
 def test_a_layer_that_does_not_run(small_model):

@@ -107,9 +107,8 @@ def test_options_that_contradict(options, text):
         ("r3d_18", "takes videos"),
         ("", "has no model"),
         ("a/b", "names no model"),
-        ("timm:vit_tiny", "not read in this version.*file.py:function"),
-        ("model.pt2", r"torch\.export"),
         ("model.pth", "with --weights"),
+        ("model.onnx", r"ONNX.*FILE\.pt2"),
     ],
 )
 def test_models_that_are_none(spec, text):
@@ -221,7 +220,7 @@ def test_in_house_module(code, monkeypatch):
         ("Nett", {}, UsageError, "has no 'Nett'. It has .*Net"),
         ("number", {}, UsageError, "cannot be called"),
         ("broken", {}, SourceError, "raised RuntimeError: no such luck"),
-        ("text", {}, UsageError, r"gave a str, a torch\.nn\.Module was expected"),
+        ("text", {}, UsageError, r"gave a str; a torch\.nn\.Module was expected"),
         ("fixed", {"num_classes": 3}, UsageError, "cannot be called with num_classes"),
         ("fixed", {"weights": "DEFAULT"}, UsageError, "no published weights"),
     ],
@@ -229,6 +228,82 @@ def test_in_house_module(code, monkeypatch):
 def test_in_house_faults(code, name, options, error, text):
     with pytest.raises(error, match=text):
         load_model(f"{code}:{name}", mean=MINE[0], std=MINE[1], **options)
+
+
+STATING = """
+import torch
+from torch import nn
+
+def net():
+    return nn.Conv2d(3, 2, 1)
+
+def stated():
+    return net(), {"mean": (0.1, 0.2, 0.3), "std": [1, 2, 3]}
+
+def half_stated():
+    return net(), {"mean": (0.1, 0.2, 0.3)}
+
+def gray():
+    return net(), {"mean": (0.1,), "std": (1,)}
+
+def more():
+    return net(), {"mean": (0.1, 0.2, 0.3), "std": (1, 2, 3), "size": 32}
+
+def pair():
+    return net(), net()
+
+def traced():
+    return torch.jit.trace(net(), torch.zeros(1, 3, 4, 4))
+
+def compiled():
+    return torch.compile(net())
+
+def parallel():
+    return nn.DataParallel(net())
+"""
+
+
+@pytest.fixture
+def stating(tmp_path):
+    path = tmp_path / "stating.py"
+    path.write_text(STATING)
+    return path
+
+
+def test_code_that_states_its_preprocessing(stating):
+    model = load_model(f"{stating}:stated")
+    assert (model.mean, model.std, model.assumed) == ((0.1, 0.2, 0.3), (1.0, 2.0, 3.0), False)
+    assert "assumed" not in " ".join(model.notes)
+    given = load_model(f"{stating}:stated", mean=MINE[0], std=MINE[1], weights="none")
+    assert (given.mean, given.std) == MINE
+    assert load_model(f"{stating}:stated", weights="none").mean == (0.1, 0.2, 0.3)
+    with pytest.raises(UsageError, match=r"--mean R,G,B.* return \(module, \{\"mean\""):
+        load_model(f"{stating}:net")
+    for name in ("half_stated", "gray", "more"):
+        with pytest.raises(UsageError, match="states its preprocessing as"):
+            load_model(f"{stating}:{name}")
+    with pytest.raises(UsageError, match="gave a tuple"):
+        load_model(f"{stating}:pair")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_code_that_gives_torchscript(stating):
+    with pytest.raises(UsageError, match=r"gave a TorchScript program.*hooks.*before torch\.jit"):
+        load_model(f"{stating}:traced", mean=MINE[0], std=MINE[1])
+
+
+@pytest.mark.parametrize("name", ["compiled", "parallel"])
+def test_wrappers_are_taken_off(stating, name):
+    model = load_model(f"{stating}:{name}", mean=MINE[0], std=MINE[1])
+    assert type(model.module) is torch.nn.Conv2d
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_a_file_of_torchscript(tmp_path):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1))
+    torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3, 4, 4)), str(tmp_path / "a.pt"))
+    with pytest.raises(UsageError, match=r"a\.pt: is a TorchScript .*hooks.*state_dict.*\.pt2"):
+        load_model(str(tmp_path / "a.pt"))
 
 
 def test_in_house_absent(tmp_path):

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
+from dissect.compiling import compiled
 from dissect.counts import Counts, IntArray
 from dissect.intervals import LayerSampler, Resamples, bound_ious, carrying
+from dissect.rows import as_array, side_by_side
 from dissect.state import CategoryCount, DetectorCounts, Union
+from dissect.totals import Totals, add_up
 from dissect.upsample import FloatArray
 
 SCORE_COLUMNS = (
@@ -32,6 +34,7 @@ SCORE_COLUMNS = (
     "lift",
     "detector",
 )
+_TABLES = 1 << 25  # numbers, 8 bytes each, of what chance gives for images of each size
 INTERVAL_COLUMNS = ("iou_low", "iou_high", "detector_probability")
 _PEER_EPSILON = 1e-10  # in the peers' denominator; it decides which of two equal ratios is first
 
@@ -59,28 +62,6 @@ class Vocabulary:
         return table
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts summed over images.
-
-    Attributes:
-        intersection: (units, labels) int64; column = label number.
-        activation: (units, categories) int64, under the union rule asked for.
-        truth: (labels,) int64.
-        place: (labels,) int64, the primary category of each label, as a place.
-    """
-
-    intersection: IntArray
-    activation: IntArray
-    truth: IntArray
-    place: IntArray
-
-    @property
-    def union(self) -> IntArray:
-        """(units, labels) int64, pixels in the mask or in the label."""
-        return self.activation[:, self.place] + self.truth - self.intersection
-
-
 def sum_counts(counts: Counts, vocabulary: Vocabulary, *, units: int, union: Union) -> Totals:
     """Sums over all images of a record.
 
@@ -91,34 +72,9 @@ def sum_counts(counts: Counts, vocabulary: Vocabulary, *, units: int, union: Uni
         union: `annotated`: a unit's mask counts on the images in which a label of the category
             occurs; `lite`: only on those where one lies under the mask.
     """
-    place = vocabulary.places()
-    truth = np.zeros(len(place), dtype=np.int64)
-    np.add.at(truth, counts.truth[:, 1], counts.truth[:, 2])
-    intersection = np.zeros((units, len(place)), dtype=np.int64)
-    rows = counts.intersection
-    np.add.at(intersection, (rows[:, 1], rows[:, 2]), rows[:, 3])
-    activation = np.zeros((units, len(vocabulary.categories)), dtype=np.int64)
-    carried = _carried(counts, place, len(vocabulary.categories), union)
-    for category, area in enumerate(carried):
-        np.add.at(activation[:, category], area[:, 1], area[:, 2])
-    return Totals(intersection, activation, truth, place)
-
-
-def _carried(counts: Counts, place: IntArray, categories: int, union: Union) -> list[IntArray]:
-    """For each category, the rows of `area` that count for it."""
-    area, result = counts.area, []
-    if union == "annotated":
-        images = [counts.truth[place[counts.truth[:, 1]] == c, 0] for c in range(categories)]
-        return [area[np.isin(area[:, 0], np.unique(found))] for found in images]
-    width = int(area[:, 1].max(initial=0)) + 1
-    keys = area[:, 0] * width + area[:, 1]
-    shared = counts.intersection
-    touched = shared[:, 0] * width + shared[:, 1]
-    of_pair = place[shared[:, 2]]
-    for category in range(categories):
-        found = np.unique(touched[of_pair == category])
-        result.append(area[np.searchsorted(keys, found)])
-    return result
+    place, rows = vocabulary.places(), counts.images
+    carried = carrying(counts, place, len(vocabulary.categories), rows)
+    return add_up(counts, place, carried, rows, units=units, union=union)
 
 
 def expect_intersection(counts: Counts, *, units: int, labels: int) -> FloatArray:
@@ -128,23 +84,46 @@ def expect_intersection(counts: Counts, *, units: int, labels: int) -> FloatArra
         counts: The record.
         units: Units of the layer.
         labels: Largest label number + 1.
+
+    Raises:
+        IndexError: There are more units or labels.
     """
-    images, pixels = counts.pixels.T
-    of_area = np.searchsorted(images, counts.area[:, 0])
-    of_truth = np.searchsorted(images, counts.truth[:, 0])
+    sizes = np.unique(as_array(counts.pixels)[:, 1])
     expected = np.zeros((units, labels))
-    for size in np.unique(pixels).tolist():  # integers first, one division for each size
-        masked, labelled = pixels[of_area] == size, pixels[of_truth] == size
-        _, unit, area = counts.area[masked].T
-        masks = sparse.csr_array(
-            (area, (unit, of_area[masked])), shape=(units, len(images)), dtype=np.int64
-        )
-        _, label, truth = counts.truth[labelled].T
-        things = sparse.csr_array(
-            (truth, (of_truth[labelled], label)), shape=(len(images), labels), dtype=np.int64
-        )
-        expected += (masks @ things).toarray() / size
+    together = max(1, _TABLES // max(1, units * labels))
+    for begin in range(0, len(sizes), together):
+        part = sizes[begin : begin + together]
+        products = np.zeros((len(part), units, labels), dtype=np.int64)
+        for area, truth, pixels in side_by_side([counts.area, counts.truth, counts.pixels]):
+            table = np.searchsorted(part, pixels[:, 1])
+            table[part[np.minimum(table, len(part) - 1)] != pixels[:, 1]] = -1
+            if area[:, 1].max(initial=0) >= units or truth[:, 1].max(initial=0) >= labels:
+                raise IndexError("the counts hold a unit or a label that is not known")
+            _multiply(area, truth, pixels, table, products)
+        for size, product in zip(part.tolist(), products, strict=True):
+            expected += product / size  # integers first, one division for each size
     return expected
+
+
+@compiled
+def _multiply(
+    area: IntArray, truth: IntArray, pixels: IntArray, table: IntArray, products: IntArray
+) -> None:
+    """Add area * truth of every image, unit and label to the image's table; -1: to none."""
+    of_area, of_truth = 0, 0
+    for place in range(len(pixels)):
+        image = pixels[place, 0]
+        while of_truth < len(truth) and truth[of_truth, 0] < image:
+            of_truth += 1
+        begin = of_truth
+        while of_truth < len(truth) and truth[of_truth, 0] == image:
+            of_truth += 1
+        while of_area < len(area) and area[of_area, 0] <= image:
+            if table[place] >= 0 and area[of_area, 0] == image:
+                own = products[table[place], area[of_area, 1]]
+                for row in range(begin, of_truth):
+                    own[truth[row, 1]] += area[of_area, 2] * truth[row, 2]
+            of_area += 1
 
 
 def score_units(
@@ -203,6 +182,7 @@ def add_intervals(
     units: int,
     union: Union,
     iou_threshold: float,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """The scores with INTERVAL_COLUMNS: how far they would move on other images.
 
@@ -219,11 +199,12 @@ def add_intervals(
         units: Units of the layer.
         union: Which images an activation is summed on.
         iou_threshold: What a detector's IoU exceeds.
+        workers: Threads; the outcome does not depend on them.
     """
     place = vocabulary.places()
     carried = carrying(counts, place, len(vocabulary.categories), samples.rows)
     sampler = LayerSampler(counts, place, carried, samples, units=units, union=union)
-    bounds = bound_ious(sampler, iou_threshold=iou_threshold)
+    bounds = bound_ious(sampler, iou_threshold=iou_threshold, workers=workers)
     keys = bounds.unit * len(place) + bounds.label
     wanted = scores["unit"].to_numpy() * len(place) + scores["label_number"].to_numpy()
     found = np.searchsorted(keys, wanted)

@@ -4,23 +4,37 @@ The bootstrap over images (Efron and Tibshirani, An Introduction to the Bootstra
 13): images are drawn with replacement, a unit's threshold and its masks stay as they are, and
 intersection, activation and truth are summed again from the counts per image, divided once. The
 same resamples serve all units, labels and annotators, so that differences can be compared.
+
+Beyond `MAX_IMAGES` images, `GROUPS` random groups of equal size are drawn in their place: the
+counts of a group are summed first. Sums of random groups vary as the images do (Wolter,
+Introduction to Variance Estimation, 2007, chapter 2): the variance that drawing n/k groups of k
+images finds is that of drawing n images, times (n - k) / (n - 1) in the mean, here 0.999. From
+1024 groups the width of an interval is known to 1 / sqrt(2 * 1024) = 2 %, while its ends, the
+25th of 1000 resamples, move by 4 % from one seed to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from conceptset.consistency.intervals import LEVEL, MAX_UNDEFINED, MIN_IMAGES, draw_resamples
-from dissect.counts import Counts, IntArray
+from conceptset.consistency.intervals import MIN_IMAGES, SEED, draw_resamples
+from dissect.cells import Cells, Entries, lay_out, narrow_weights, sum_cells
+from dissect.counts import CountBlock, Counts, IntArray
+from dissect.resampled import UnitCells, bound_unit, divide_unit
+from dissect.rows import pieces
 from dissect.state import Union
 from dissect.upsample import FloatArray
 
 RESAMPLES = 1000
+MAX_IMAGES = 4096  # that are drawn one by one; of more, groups are
+GROUPS = 1024
+_ENTRIES = 1 << 24  # of the counts, 12 bytes each, that are laid out by unit at a time
 
 BoolArray = NDArray[np.bool_]
 
@@ -31,35 +45,55 @@ class Resamples:
 
     Attributes:
         rows: (n,) int64 rows of the index, rising.
-        weights: (n, resamples) float32, how often each is drawn: whole numbers.
+        weights: (columns, resamples) float32, how often each is drawn: whole numbers.
+        groups: (n,) int64 the column of each image; None: each has its own, in order.
     """
 
     rows: IntArray
     weights: NDArray[np.float32]
+    groups: IntArray | None = None
 
     @classmethod
     def draw(cls, rows: IntArray, *, resamples: int = RESAMPLES) -> Resamples:
         """The resamples of these images; the same for the same number of images."""
-        weights = draw_resamples(len(rows), resamples=resamples)
-        return cls(rows, np.ascontiguousarray(weights.T))
+        groups = draw_groups(len(rows)) if len(rows) > MAX_IMAGES else None
+        weights = draw_resamples(len(rows) if groups is None else GROUPS, resamples=resamples)
+        return cls(rows, np.ascontiguousarray(weights.T), groups)
 
     @classmethod
     def once(cls, rows: IntArray) -> Resamples:
         """Every image once: what is summed then is the figure itself."""
-        return cls(rows, np.ones((len(rows), 1), dtype=np.float32))
+        return cls(rows, np.ones((1, 1), dtype=np.float32), np.zeros(len(rows), dtype=np.int64))
 
-    def columns(self, images: IntArray) -> IntArray:
+    def places(self, images: IntArray) -> IntArray:
         """The places of rows of the index in `rows`.
 
         Raises:
             ValueError: One of them is not there.
         """
-        places = np.searchsorted(self.rows, images)
+        heads = np.flatnonzero(np.diff(images, prepend=-1))  # mostly many rows of one image
+        found = np.searchsorted(self.rows, images[heads])
         if len(self.rows) == 0 and len(images) == 0:
-            return places
-        if not np.array_equal(self.rows[np.minimum(places, len(self.rows) - 1)], images):
+            return found
+        if not np.array_equal(self.rows[np.minimum(found, len(self.rows) - 1)], images[heads]):
             raise ValueError("the counts hold images that were not drawn from")
-        return places
+        return np.repeat(found, np.diff(heads, append=len(images)))
+
+    def columns(self, places: IntArray) -> IntArray:
+        """The columns of images, from their places in `rows`."""
+        return places if self.groups is None else self.groups[places]
+
+
+def draw_groups(images: int, *, groups: int = GROUPS, seed: int = SEED) -> IntArray:
+    """(images,) int64 a random group for each image; sizes differ by one at most.
+
+    >>> np.bincount(draw_groups(10, groups=4)).tolist()
+    [3, 3, 2, 2]
+    """
+    order = np.random.default_rng(seed).permutation(images)
+    found = np.empty(images, dtype=np.int64)
+    found[order] = np.arange(images) % groups
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +121,65 @@ def carrying(counts: Counts, place: IntArray, categories: int, rows: IntArray) -
         rows: (images,) rows of the index, rising; others are left out.
     """
     carried = np.zeros((categories, len(rows)), dtype=np.bool_)
-    truth = counts.truth[np.isin(counts.truth[:, 0], rows)]
-    carried[place[truth[:, 1]], np.searchsorted(rows, truth[:, 0])] = True
+    for piece in pieces(counts.truth):
+        truth = piece[np.isin(piece[:, 0], rows)]
+        carried[place[truth[:, 1]], np.searchsorted(rows, truth[:, 0])] = True
     return carried
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Counts of some images in memory, and where these images are.
+
+    Attributes:
+        block: The counts.
+        shared: (n,) int64 the place of each intersection's image in the rows of the index.
+        area: (m,) int64 likewise of each mask.
+    """
+
+    block: CountBlock
+    shared: IntArray
+    area: IntArray
+
+    def counting(
+        self, place: IntArray, carried: BoolArray, union: Union
+    ) -> tuple[BoolArray, BoolArray]:
+        """Which intersections count, and for which categories each mask counts.
+
+        Args:
+            place: (labels,) primary category of each label.
+            carried: (categories, images) on which images labels of a category count.
+            union: `annotated`: masks count on all images of `carried`; `lite`: only on those
+                where a label of the category lies under them.
+
+        Returns:
+            (n,) for the intersections; (m, categories) for the masks.
+        """
+        shared, area = self.block.intersection, self.block.area
+        category = place[shared[:, 2]]
+        kept = carried[category, self.shared]
+        if union == "annotated":
+            return kept, np.ascontiguousarray(carried.T)[self.area]
+        counted = np.zeros((len(area), len(carried)), dtype=np.bool_)
+        width = 1 + max(int(area[:, 1].max(initial=0)), int(shared[:, 1].max(initial=0)))
+        pair = self.shared * width + shared[:, 1]
+        touched = np.searchsorted(self.area * width + area[:, 1], pair[kept])
+        counted[touched, category[kept]] = True
+        return kept, counted
+
+
+def placed_blocks(counts: Counts, samples: Resamples) -> Iterator[Placed]:
+    """The counts block by block, with the places of their images in `samples.rows`."""
+    for block in counts.blocks():
+        shared, area = block.intersection, block.area
+        yield Placed(block, samples.places(shared[:, 0]), samples.places(area[:, 0]))
 
 
 class LayerSampler:
     """The counts of a layer, laid out so that they can be summed over any resample.
+
+    Memory: the counts of as many units as have `_ENTRIES` of them together; the counts are read
+    once more for each such range of units.
 
     Args:
         counts: The counts; their images are among those of `samples`.
@@ -101,8 +187,7 @@ class LayerSampler:
         carried: (categories, images of `samples`) on which images labels of a category count.
         samples: The resamples.
         units: Units of the layer.
-        union: `annotated`: masks count on all images of `carried`; `lite`: only on those where a
-            label of the category lies under them.
+        union: As `Placed.counting` takes it.
     """
 
     def __init__(
@@ -116,92 +201,124 @@ class LayerSampler:
         union: Union,
     ) -> None:
         self.place, self.carried, self.samples = place, carried, samples
-        self.units, self.union, labels = units, union, len(place)
-        images = len(samples.rows)
-        row, label, pixels = counts.truth.T
-        column = samples.columns(row)
-        kept = carried[place[label], column]
-        truth = _table(label[kept], column[kept], pixels[kept], (labels, images))
-        self.truth: FloatArray = truth @ samples.weights.astype(np.float64)
-        row, unit, label, pixels = counts.intersection.T
-        column = samples.columns(row)
-        kept = carried[place[label], column]
-        keys = unit[kept] * labels + label[kept]
-        self.shared = _table(keys, column[kept], pixels[kept], (units * labels, images))
-        row, unit, pixels = counts.area.T
-        self.area = _table(unit, samples.columns(row), pixels, (units, images))
+        self.units, self.union, self._counts = units, union, counts
+        self.weights = narrow_weights(samples.weights)
+        self.figures = len(place) + len(carried)  # of a unit: with each label, in each category
+        self._times = np.zeros(units * self.figures, dtype=np.int64)
+        truth = [self._truth(piece) for piece in pieces(counts.truth)]
+        times = np.zeros(len(place), dtype=np.int64)
+        for labels, _, _ in truth:
+            times += np.bincount(labels, minlength=len(place))
+        self.truth = sum_cells(lay_out(times, truth), self.weights, range(len(place)))
+        for figures, _, _ in self._entries():
+            np.add.at(self._times, figures, 1)
+
+    @property
+    def entries(self) -> IntArray:
+        """(units,) int64 how many counts each unit has."""
+        entries: IntArray = self._times.reshape(self.units, self.figures).sum(axis=1)
+        return entries
 
     def __iter__(self) -> Iterator[UnitIous]:
         """Every unit in order, one at a time."""
-        return (self.sample(unit) for unit in range(self.units))
+        for units in self.ranges():
+            laid = self.lay_out(units)
+            yield from map(laid.sample, units)
 
-    def sample(self, unit: int) -> UnitIous:
-        """The IoUs of a unit with each label it shares a pixel with."""
-        width = len(self.place)
-        starts = self.shared.indptr[unit * width : (unit + 1) * width + 1]
-        labels = np.flatnonzero(np.diff(starts)).astype(np.int64)
-        begin, end = self.area.indptr[unit : unit + 2]
-        active, area = self.area.indices[begin:end], self.area.data[begin:end]
-        weights = self.samples.weights[active].astype(np.float64)  # sums stay exact: below 2**53
-        of_entry = slice(int(starts[0]), int(starts[-1]))
-        columns = np.searchsorted(active, self.shared.indices[of_entry])
-        limits = np.append(starts[labels], starts[-1]) - starts[0]
-        block = sparse.csr_array(
-            (self.shared.data[of_entry], columns, limits), shape=(len(labels), len(active))
-        )
-        shared = np.asarray(block @ weights)
-        if self.union == "annotated":
-            counted = self.carried[:, active]
-        else:
-            counted = np.zeros((len(self.carried), len(active)), dtype=np.bool_)
-            of_label = np.repeat(self.place[labels], np.diff(limits))
-            counted[of_label, columns] = True
-        # sparse, though it is not: a small dense product waits for the threads of BLAS
-        activation = np.asarray(sparse.csr_array(counted * area) @ weights)
-        either = self.truth[labels]
-        either += activation[self.place[labels]]
-        either -= shared
-        with np.errstate(invalid="ignore"):  # 0 / 0 where a resample has no pixel of either
-            np.divide(shared, either, out=shared)
-        return UnitIous(unit, labels, shared)
+    def ranges(self) -> list[range]:
+        """The units in parts that can be laid out at a time."""
+        return split_units(self.entries)
 
+    def lay_out(self, units: range) -> UnitRange:
+        """Some units that follow one another, ready to be summed."""
+        first, end = units.start * self.figures, units.stop * self.figures
+        cells = lay_out(self._times[first:end], self._entries(), first=first)
+        return UnitRange(self, units, cells)
 
-def _table(
-    row: IntArray, column: IntArray, pixels: IntArray, shape: tuple[int, int]
-) -> sparse.csr_array:
-    """Counts as a sparse matrix of float64; each row's columns rise."""
-    table = sparse.coo_array((pixels.astype(np.float64), (row, column)), shape=shape).tocsr()
-    table.sort_indices()
-    return table
+    def _truth(self, rows: IntArray) -> Entries:
+        places = self.samples.places(rows[:, 0])
+        kept = self.carried[self.place[rows[:, 1]], places]
+        return rows[kept, 1], self.samples.columns(places[kept]), rows[kept, 2]
+
+    def _entries(self) -> Iterator[Entries]:
+        """Figure, column and pixels of every intersection and mask that counts."""
+        columns = self.samples.columns
+        for placed in placed_blocks(self._counts, self.samples):
+            shared, area = placed.block.intersection, placed.block.area
+            kept, counted = placed.counting(self.place, self.carried, self.union)
+            figures = shared[:, 1] * self.figures + shared[:, 2]
+            if kept.all():
+                yield figures, columns(placed.shared), shared[:, 3]
+            else:
+                yield figures[kept], columns(placed.shared[kept]), shared[kept, 3]
+            mask, category = np.nonzero(counted)
+            figures = area[mask, 1] * self.figures + len(self.place) + category
+            yield figures, columns(placed.area[mask]), area[mask, 2]
 
 
-def percentile_rows(
-    estimates: FloatArray, images: IntArray, *, level: float = LEVEL
-) -> tuple[FloatArray, FloatArray]:
-    """(low, high) of the percentile interval of each row.
+def split_units(entries: IntArray) -> list[range]:
+    """Ranges of units with up to `_ENTRIES` counts together, at least one unit each."""
+    ends, total = [], 0
+    for unit, count in enumerate(entries.tolist()):
+        if total and total + count > _ENTRIES:
+            ends.append(unit)
+            total = 0
+        total += count
+    return [range(a, b) for a, b in zip([0, *ends], [*ends, len(entries)], strict=True)]
 
-    `conceptset.consistency.intervals.percentile_interval` for many figures at once: NaN where a
-    figure rests on fewer than 10 images or is undefined in more than 5 % of the resamples.
 
-    Args:
-        estimates: (k, resamples) float64, NaN where undefined.
-        images: (k,) how many images each figure rests on.
-        level: What share of the resamples the interval holds.
+@dataclass(frozen=True, slots=True)
+class UnitRange:
+    """Some units of a layer, ready to be summed over any resample; threads may share it.
+
+    Attributes:
+        sampler: Where they come from.
+        units: Which.
+        cells: For each unit, its intersection with every label, its activation by category.
     """
-    ordered = np.sort(estimates, axis=1)  # NaN last; quicker than selecting four places
-    resamples = estimates.shape[1]
-    defined = np.full(len(ordered), resamples)
-    gaps = np.isnan(ordered[:, -1])
-    defined[gaps] = np.isfinite(ordered[gaps]).sum(axis=1)
-    found = np.full((2, len(ordered)), np.nan)
-    rows = np.flatnonzero((images >= MIN_IMAGES) & (defined >= (1 - MAX_UNDEFINED) * resamples))
-    for end, share in zip(found, ((1 - level) / 2, (1 + level) / 2), strict=True):
-        place = share * (defined[rows] - 1)
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, defined[rows] - 1)
-        low, high = ordered[rows, below], ordered[rows, above]
-        end[rows] = low + (high - low) * (place - below)
-    return found[0], found[1]
+
+    sampler: LayerSampler
+    units: range
+    cells: Cells
+
+    def sample(self, unit: int, *, among: Sequence[int] | None = None) -> UnitIous:
+        """The IoUs of a unit with each label, or each of some, that it shares a pixel with."""
+        own = self._unit(unit, among)
+        return UnitIous(unit, own.labels, divide_unit(own))
+
+    def best(self, unit: int, *, above: float) -> IntArray:
+        """As `best_of` finds it; the IoUs are not kept."""
+        own = self._unit(unit)
+        _, _, best = bound_unit(own, np.zeros_like(own.place), above=above)
+        return np.append(own.labels, 0)[best]
+
+    def bound(self, unit: int, images: IntArray, *, iou_threshold: float) -> Bounds:
+        """The intervals of these IoUs.
+
+        Args:
+            unit: From 0.
+            images: (labels,) how many images the IoU with each label rests on.
+            iou_threshold: What a detector's IoU exceeds.
+        """
+        own = self._unit(unit)
+        low, high, best = bound_unit(own, images, above=iou_threshold)
+        units = np.full(len(low), unit, dtype=np.int64)
+        times = np.bincount(best + 1, minlength=len(low) + 1)[1:]
+        return Bounds(units, own.labels, low, high, times / max(1, len(best)))
+
+    def _unit(self, unit: int, among: Sequence[int] | None = None) -> UnitCells:
+        own, labels = self.sampler, len(self.sampler.place)
+        begin = (unit - self.units.start) * own.figures
+        found = np.flatnonzero(np.diff(self.cells.heads[begin : begin + labels + 1]))
+        if among is not None:
+            found = found[np.isin(found, np.asarray(among, dtype=np.int64))]
+        categories = range(begin + labels, begin + own.figures)
+        activation = sum_cells(self.cells, own.weights, categories)
+        cells = self.cells
+        return UnitCells(
+            *(cells.heads[begin:], cells.columns, cells.pixels, found),
+            *(own.weights, own.truth, activation, own.place),
+        )
 
 
 def best_of(ious: UnitIous, *, above: float) -> IntArray:
@@ -243,30 +360,32 @@ class Bounds:
     probability: FloatArray
 
 
-def bound_ious(sampler: LayerSampler, *, iou_threshold: float) -> Bounds:
+def bound_ious(sampler: LayerSampler, *, iou_threshold: float, workers: int = 1) -> Bounds:
     """The interval of every IoU, and how often each label makes its unit a detector.
 
-    Memory: one unit's IoUs in all resamples at a time.
+    Memory: a range of units, and what they find.
+
+    Args:
+        sampler: The layer.
+        iou_threshold: What a detector's IoU exceeds.
+        workers: Threads; the outcome does not depend on them.
     """
-    images = sampler.carried.sum(axis=1)
-    labels, lows, highs, shares, units = [], [], [], [], []
-    for ious in sampler:
-        low, high = percentile_rows(ious.iou, images[sampler.place[ious.labels]])
-        best = best_of(ious, above=iou_threshold)
-        times = np.bincount(best, minlength=len(sampler.place))[ious.labels]
-        units.append(np.full(len(ious.labels), ious.unit, dtype=np.int64))
-        labels.append(ious.labels)
-        lows.append(low)
-        highs.append(high)
-        shares.append(times / len(best))
-    probability = np.concatenate([np.empty(0), *shares])
+    images = sampler.carried.sum(axis=1)[sampler.place]
+    found: list[Bounds] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for units in sampler.ranges():
+            bound = partial(
+                sampler.lay_out(units).bound, images=images, iou_threshold=iou_threshold
+            )
+            found += pool.map(bound, units)
+    probability = np.concatenate([np.empty(0), *(one.probability for one in found)])
     if len(sampler.samples.rows) < MIN_IMAGES:
         probability[:] = np.nan
-    empty = np.empty(0, dtype=np.int64)
+    none = np.empty(0, dtype=np.int64)
     return Bounds(
-        np.concatenate([empty, *units]),
-        np.concatenate([empty, *labels]),
-        np.concatenate([np.empty(0), *lows]),
-        np.concatenate([np.empty(0), *highs]),
+        np.concatenate([none, *(one.unit for one in found)]),
+        np.concatenate([none, *(one.label for one in found)]),
+        np.concatenate([np.empty(0), *(one.low for one in found)]),
+        np.concatenate([np.empty(0), *(one.high for one in found)]),
         probability,
     )

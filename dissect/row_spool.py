@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from dissect.rows import Rows, StoredRows
 from dissect.upsample import IntArray
 
 
+@dataclass(slots=True)
+class _Growing:
+    """A table: its rows in memory come after those in its file, if it has one."""
+
+    loose: list[IntArray] = field(default_factory=list)
+    path: Path | None = None
+    stored: int = 0
+
+
 class RowSpool:
-    """Tables of whole numbers that are added to at their ends and taken out one by one.
+    """Tables of whole numbers that are added to at their ends and read or taken out one by one.
 
     What is in memory moves to a file per table whenever it is more than the budget.
 
@@ -23,44 +34,62 @@ class RowSpool:
 
         Args:
             width: Columns of every table.
-            folder: Where files go, made when it is needed; None keeps everything in memory.
+            folder: Where files go, made when it is needed; None keeps everything in memory. What
+                another spool left there is written over.
             budget: Bytes that memory may hold.
         """
         self.width = width
         self._folder = folder
         self._budget = budget
-        self._loose: dict[int, list[IntArray]] = {}
+        self._tables: dict[int, _Growing] = {}
         self._held = 0
+        self._files = 0
 
     def add(self, table: int, rows: IntArray) -> None:
         """Put rows, (n, width) int64, at the end of a table."""
         if not len(rows):
             return
-        self._loose.setdefault(table, []).append(rows)
+        self._tables.setdefault(table, _Growing()).loose.append(rows)
         self._held += rows.nbytes
         if self._folder is not None and self._held > self._budget:
-            self._write(self._folder)
+            for growing in self._tables.values():
+                self._write(self._folder, growing)
 
-    def take(self, table: int) -> IntArray:
-        """All rows of a table, (n, width) int64, which has none afterwards."""
-        loose = self._loose.pop(table, [])
-        self._held -= sum(rows.nbytes for rows in loose)
-        parts = [np.empty((0, self.width), dtype=np.int64), *loose]
-        if self._folder is not None and (path := self._path(self._folder, table)).is_file():
-            parts.insert(0, np.fromfile(path, dtype="<i8").reshape(-1, self.width).astype(np.int64))
-            path.unlink()
-        return np.concatenate(parts)
+    def read(self, table: int) -> Rows:
+        """All rows of a table, (n, width) int64, which may grow on.
 
-    def _write(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        for table, parts in self._loose.items():
-            path = self._path(folder, table)
-            data = np.concatenate(parts).astype("<i8").tobytes()
-            with path.open("ab") as stream:
-                stream.write(data)
-        self._loose = {}
-        self._held = 0
+        A table that has moved to a file stays there.
+        """
+        growing = self._tables.get(table, _Growing())
+        if self._folder is None or growing.path is None:
+            whole = np.concatenate([np.empty((0, self.width), dtype=np.int64), *growing.loose])
+            growing.loose[:] = [whole]
+            return whole
+        self._write(self._folder, growing)
+        return StoredRows(growing.path, width=self.width, count=growing.stored)
 
-    @staticmethod
-    def _path(folder: Path, table: int) -> Path:
-        return folder / f"rows-{table:06d}.i64"
+    def take(self, table: int) -> Rows:
+        """All rows of a table, (n, width) int64, which has none afterwards.
+
+        A table that has moved to a file stays there; the file is removed when nobody holds the
+        rows any longer.
+        """
+        rows = self.read(table)
+        growing = self._tables.pop(table, _Growing())
+        if growing.path is not None:
+            return StoredRows.temporary(growing.path, width=self.width, count=growing.stored)
+        self._held -= sum(part.nbytes for part in growing.loose)
+        return rows
+
+    def _write(self, folder: Path, growing: _Growing) -> None:
+        if growing.path is None:
+            folder.mkdir(exist_ok=True)
+            growing.path = folder / f"rows-{self._files:06d}.i64"
+            growing.path.write_bytes(b"")
+            self._files += 1
+        with growing.path.open("ab") as stream:
+            for rows in growing.loose:
+                stream.write(np.ascontiguousarray(rows, dtype="<i8").data)
+                growing.stored += len(rows)
+                self._held -= rows.nbytes
+        growing.loose.clear()

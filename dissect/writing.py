@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from conceptset.io.atomic import sync_tree, write_file
 from conceptset.io.images import decode_rgb
 from conceptset.layout.reading import ConceptSet, IndexEntry
+from dissect.ahead import map_ahead
 from dissect.analysis import (
     Vocabulary,
     add_intervals,
@@ -30,8 +31,8 @@ from dissect.analysis import (
 )
 from dissect.counts import Counts, Without, write_agreement, write_counts, write_without
 from dissect.intervals import Resamples
-from dissect.loader import map_ahead
-from dissect.runner import LayerOutcome, Outcomes, Plan
+from dissect.plan import Plan
+from dissect.runner import LayerOutcome, Outcomes
 from dissect.state import AnnotatorRecord, LayerRecord, LeaveOneOut, RunLayout, state_metadata
 from dissect.top import write_top
 from dissect.voices import Panel
@@ -56,7 +57,7 @@ def write_layer(
     metadata = state_metadata("top", layer=shape.name, fingerprint=fingerprint)
     write_top(layout.top(directory), outcome.top, metadata)
     desk = _Desk(layout, outcome, plan, samples, directory, fingerprint)
-    scores = desk.write_scores(outcome.counts, None)
+    scores = desk.write_scores(outcome.take_counts(0), None)
     return LayerRecord(
         name=shape.name,
         directory=directory,
@@ -134,6 +135,7 @@ class _Desk:
             units=shape.units,
             union=config.union,
             iou_threshold=config.iou_threshold,
+            workers=self.plan.workers,
         )
         write_file(layout.scores(self.directory, annotator=annotator), format_frame(scores))
         return scores

@@ -11,7 +11,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,16 @@ _POSIX = os.name == "posix"
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that is complete or absent: beside the target, flushed, then renamed."""
+    write_blocks(path, [data])
+
+
+def write_blocks(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
+    """As `write_file`, from blocks that are never held at once."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            for block in blocks:
+                stream.write(block)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)

@@ -83,6 +83,7 @@ def describe_layer(
     *,
     union: Union,
     iou_threshold: float,
+    workers: int = 1,
 ) -> tuple[LayerFigures, list[UnitRow]]:
     """The figures of a layer, and a row for each unit in the order of `UNIT_COLUMNS`.
 
@@ -93,6 +94,7 @@ def describe_layer(
         shared: (n, 5) int64 rows of the agreement, numbered as the run's annotators.
         union: Which images an activation is summed on.
         iou_threshold: What a detector's IoU exceeds.
+        workers: Threads; the outcome does not depend on them.
 
     Raises:
         BoundError: A mean IoU is above the annotator ceiling: our fault.
@@ -104,7 +106,7 @@ def describe_layer(
         record.units,
         union,
     )
-    found = _look(layer, ground, iou_threshold)
+    found = _look(layer, ground, iou_threshold, workers)
     if union == "annotated":
         truths = {a: counts.own[a].truth for a in ground.company.compared}
         once = labels_counted_once(truths, shared, len(ground.place))
@@ -133,7 +135,7 @@ def describe_layer(
     return figures, _list_units(ground, found, dependence)
 
 
-def _look(layer: Annotated, ground: Ground, iou_threshold: float) -> Found:
+def _look(layer: Annotated, ground: Ground, iou_threshold: float, workers: int) -> Found:
     basis = layer.basis
     scores = score_annotators(
         layer.counts, layer.place, basis, units=layer.units, union=layer.union
@@ -158,6 +160,7 @@ def _look(layer: Annotated, ground: Ground, iou_threshold: float) -> Found:
         ground.samples,
         iou_threshold=iou_threshold,
         wanted={unit: sorted(labels) for unit, labels in wanted.items()},
+        workers=workers,
     )
     return Found(scores, best, modal, top_units, resampled)
 
@@ -209,7 +212,7 @@ def _leave_out(base: Counts, without: Counts, ground: Ground, question: Question
     """
     rows, categories = ground.rows, len(ground.categories)
     labelled = ground.labelled | carrying(base, ground.place, categories, rows)
-    others = np.isin(rows, without.pixels[:, 0])
+    others = np.isin(rows, without.images)
     return compare_indices(base, without, labelled & others, rows, question)
 
 

@@ -13,6 +13,7 @@ from dissect.annotators.scoring import Scores
 from dissect.counts import IntArray
 from dissect.errors import BoundError
 from dissect.intervals import BoolArray, Resamples
+from dissect.rows import Rows, pieces
 from dissect.upsample import FloatArray
 
 LOWEST = 0.04  # below it a ratio to the reference says nothing
@@ -48,16 +49,16 @@ def agree_on_concepts(
         basis: Annotators are compared on its images.
         samples: Resamples of its rows.
     """
-    weights = samples.weights.astype(np.float64)
     rows_of = _split_by_pair(shared)
+    weights = samples.weights.astype(np.float64)
     total = np.zeros((len(place), weights.shape[1]))
     times = np.zeros_like(total)
     found: dict[tuple[int, int], FloatArray] = {}
-    once = np.ones((len(basis.rows), 1))
+    once = np.ones((len(weights), 1))
     for view in basis.views:
         for a, b in view.pairs:
             tables = [
-                _sum_table(rows_of.get(pair, shared[:0]), place, view.carried, basis.rows)
+                _sum_table(rows_of.get(pair, shared[:0]), place, view.carried, samples)
                 for pair in ((a, a), (b, b), (a, b))
             ]
             resampled = _divide(*(np.asarray(table @ weights) for table in tables))
@@ -79,15 +80,15 @@ def _split_by_pair(shared: IntArray) -> dict[tuple[int, int], IntArray]:
 
 
 def _sum_table(
-    shared: IntArray, place: IntArray, carried: BoolArray, rows: IntArray
+    shared: IntArray, place: IntArray, carried: BoolArray, samples: Resamples
 ) -> sparse.csr_array:
-    """(labels, images) pixels that both of a pair gave the label, from the pair's rows."""
+    """(labels, columns) pixels that both of a pair gave the label, from the pair's rows."""
     image, label, _, _, pixels = shared.T
-    column = np.searchsorted(rows, image)
-    kept = carried[place[label], column]
+    places = samples.places(image)
+    kept = carried[place[label], places]
     return sparse.coo_array(
-        (pixels[kept].astype(np.float64), (label[kept], column[kept])),
-        shape=(len(place), len(rows)),
+        (pixels[kept].astype(np.float64), (label[kept], samples.columns(places[kept]))),
+        shape=(len(place), len(samples.weights)),
     ).tocsr()
 
 
@@ -96,7 +97,7 @@ def _divide(a: FloatArray, b: FloatArray, both: FloatArray) -> FloatArray:
         return np.asarray(both / (a + b - both))
 
 
-def labels_counted_once(truths: Mapping[int, IntArray], shared: IntArray, labels: int) -> BoolArray:
+def labels_counted_once(truths: Mapping[int, Rows], shared: IntArray, labels: int) -> BoolArray:
     """(labels,) whether no pixel of a label counts twice because two maps give it.
 
     Args:
@@ -107,7 +108,9 @@ def labels_counted_once(truths: Mapping[int, IntArray], shared: IntArray, labels
     once = np.ones(labels, dtype=np.bool_)
     for annotator, truth in truths.items():
         own = shared[(shared[:, 2] == annotator) & (shared[:, 3] == annotator)]
-        counted = np.bincount(truth[:, 1], weights=truth[:, 2], minlength=labels)
+        counted = np.zeros(labels)
+        for rows in pieces(truth):
+            counted += np.bincount(rows[:, 1], weights=rows[:, 2], minlength=labels)
         once &= counted == np.bincount(own[:, 1], weights=own[:, 4], minlength=labels)
     return once
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,14 @@ from conceptset.consistency.intervals import Interval, percentile_interval
 from dissect.annotators.basis import Basis
 from dissect.annotators.scoring import NO_IMAGES
 from dissect.counts import Counts, IntArray
-from dissect.intervals import LayerSampler, Resamples, UnitIous, best_of
+from dissect.intervals import (
+    LayerSampler,
+    Resamples,
+    UnitIous,
+    UnitRange,
+    best_of,
+    split_units,
+)
 from dissect.state import Union
 from dissect.upsample import FloatArray
 
@@ -56,39 +65,73 @@ def resample_layer(
     *,
     iou_threshold: float,
     wanted: Mapping[int, Sequence[int]],
+    workers: int = 1,
 ) -> Resampled:
     """Best labels in every resample, and intervals of the mean IoUs that are asked for.
 
-    Memory: the best labels, and the IoUs of one unit at a time.
+    Memory: the best labels, the counts of a range of units, and the IoUs of one unit for each
+    worker.
 
     Args:
         layer: The counts.
         samples: Resamples of the rows of the basis.
         iou_threshold: What a detector's IoU exceeds.
         wanted: By unit, labels whose mean IoU needs an interval.
+        workers: Threads; the outcome does not depend on them.
     """
-    basis, annotators = layer.basis, len(layer.counts)
-    if samples.weights.shape[1] == 0:
+    basis, annotators, resamples = layer.basis, len(layer.counts), samples.weights.shape[1]
+    if resamples == 0:
         return Resampled(np.empty((annotators, layer.units, 0), dtype=np.int32), {})
     samplers = [
         {a: _sampler(layer, a, view.carried, samples) for a in view.members} for view in basis.views
     ]
-    views = np.zeros((annotators, len(basis.images)), dtype=np.int64)
+    best = np.full((annotators, layer.units, resamples), NO_IMAGES, dtype=np.int32)
+    means: dict[tuple[int, int], Interval] = {}
+    entries = [own.entries for view in samplers for own in view.values()]
+    with ThreadPoolExecutor(workers) as pool:
+        for units in split_units(np.sum([np.zeros(layer.units, np.int64), *entries], axis=0)):
+            laid = [{a: own.lay_out(units) for a, own in view.items()} for view in samplers]
+            find = partial(_resample_unit, layer, laid, wanted=wanted, above=iou_threshold)
+            for unit, (labels, rows) in zip(units, pool.map(find, units), strict=True):
+                for annotator, found in labels.items():
+                    best[annotator, unit] = found
+                means.update({(unit, label): interval for label, interval in rows.items()})
+    return Resampled(best, means)
+
+
+def _resample_unit(
+    layer: Annotated,
+    laid: Sequence[Mapping[int, UnitRange]],
+    unit: int,
+    *,
+    wanted: Mapping[int, Sequence[int]],
+    above: float,
+) -> tuple[dict[int, IntArray], dict[int, Interval]]:
+    """Of one unit: by annotator the best labels, by label the interval of the mean IoU."""
+    basis, labels = layer.basis, wanted.get(unit, ())
+    views = np.zeros((len(layer.counts), len(basis.images)), dtype=np.int64)
     for view in basis.views:
         views[list(view.members)] += view.carried.any(axis=1)
-    best = np.full((annotators, layer.units, samples.weights.shape[1]), NO_IMAGES, dtype=np.int32)
-    seen = np.flatnonzero(basis.seen(annotators)).tolist()
-    means: dict[tuple[int, int], Interval] = {}
-    for unit in range(layer.units):
-        found = [{a: own.sample(unit) for a, own in view.items()} for view in samplers]
-        for a in seen:
-            own = [view[a] for view in found if a in view]
-            best[a, unit] = best_of(_mean_over_views(own, views[a], layer), above=iou_threshold)
-        for label in wanted.get(unit, ()):
-            mean = _mean_over_annotators(found, label, layer)
-            images = int(basis.images[layer.place[label]])
-            means[unit, label] = percentile_interval(mean, images=images)
-    return Resampled(best, means)
+    alone = len(laid) == 1  # then only the IoUs that are asked for are kept
+    found = [
+        {a: own.sample(unit, among=labels if alone else None) for a, own in view.items()}
+        for view in laid
+    ]
+    best = {}
+    for a in np.flatnonzero(basis.seen(len(layer.counts))).tolist():
+        own = [view[a] for view in found if a in view]
+        best[a] = (
+            laid[0][a].best(unit, above=above)
+            if alone
+            else best_of(_mean_over_views(own, views[a], layer), above=above)
+        )
+    means = {}
+    for label in labels:
+        images = int(basis.images[layer.place[label]])
+        means[label] = percentile_interval(
+            _mean_over_annotators(found, label, layer), images=images
+        )
+    return best, means
 
 
 def _sampler(

@@ -12,6 +12,7 @@ from dissect.annotators.basis import Basis
 from dissect.counts import Counts, IntArray
 from dissect.intervals import BoolArray
 from dissect.state import Union
+from dissect.totals import add_up
 from dissect.upsample import FloatArray
 
 NO_DETECTOR = 0  # among best labels
@@ -52,28 +53,9 @@ def ious_on(
         units: Units of the layer.
         union: Which of these images an activation is summed on.
     """
-    labels, images = len(place), len(rows)
-    row, label, pixels = counts.truth.T
-    kept = carried[place[label], np.searchsorted(rows, row)]
-    truth = np.bincount(label[kept], weights=pixels[kept], minlength=labels)
-    row, unit, label, pixels = counts.intersection.T
-    column = np.searchsorted(rows, row)
-    kept = carried[place[label], column]
-    cells = unit[kept] * labels + label[kept]
-    shared = np.bincount(cells, weights=pixels[kept], minlength=units * labels)
-    shared = shared.reshape(units, labels)
-    masks = counts.area[:, 1] * images + np.searchsorted(rows, counts.area[:, 0])
-    touched = (place[label[kept]], unit[kept] * images + column[kept])
-    activation = np.zeros((units, len(carried)))
-    for category, found in enumerate(carried):
-        counted = found[masks % max(images, 1)]
-        if union == "lite":
-            counted &= np.isin(masks, touched[1][touched[0] == category])
-        activation[:, category] = np.bincount(
-            counts.area[counted, 1], weights=counts.area[counted, 2], minlength=units
-        )
+    totals = add_up(counts, place, carried, rows, units=units, union=union)
     with np.errstate(invalid="ignore"):
-        table = np.asarray(shared / (activation[:, place] + truth - shared))
+        table = np.asarray(totals.intersection / totals.union)
     table[:, 0] = np.nan  # unlabelled is no concept
     return table
 

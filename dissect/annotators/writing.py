@@ -12,13 +12,18 @@ from dissect.analysis import Vocabulary
 from dissect.annotators.comparing import Ground, describe_run, lay_ground
 from dissect.annotators.document import UNIT_COLUMNS, AnnotatorReport
 from dissect.annotators.layers import LayerCounts, UnitRow, describe_layer
-from dissect.counts import Counts, read_agreement, read_counts, read_without
+from dissect.counts import Counts, open_counts, open_without, read_agreement
 from dissect.intervals import Resamples
 from dissect.state import LayerRecord, Run, RunLayout
 
 
 def write_annotators(
-    layout: RunLayout, run: Run, vocabulary: Vocabulary, *, samples: Resamples | None = None
+    layout: RunLayout,
+    run: Run,
+    vocabulary: Vocabulary,
+    *,
+    samples: Resamples | None = None,
+    workers: int = 1,
 ) -> AnnotatorReport:
     """Compare the annotators of a run, from the counts in its directory.
 
@@ -27,6 +32,7 @@ def write_annotators(
         run: Its description; `annotators` is not empty.
         vocabulary: Names and primary categories of the labels.
         samples: Resamples of the images of the run; drawn if not given.
+        workers: Threads; the outcome does not depend on them.
 
     Raises:
         LayoutError: A record cannot be read.
@@ -45,7 +51,7 @@ def write_annotators(
                 counts.own,
                 vocabulary.names,
                 place,
-                rows=counts.root.pixels[:, 0],
+                rows=counts.root.images,
                 samples=samples,
             )
         figures, rows = describe_layer(
@@ -55,6 +61,7 @@ def write_annotators(
             agreement.shared,
             union=run.config.union,
             iou_threshold=run.config.iou_threshold,
+            workers=workers,
         )
         layers.append(figures)
         write_file(layout.unit_figures(record.directory), format_rows(rows))
@@ -72,18 +79,18 @@ def read_layer(layout: RunLayout, run: Run, record: LayerRecord) -> LayerCounts:
         LayoutError: A record cannot be read.
     """
     where = record.directory
-    root = read_counts(layout.counts(where))
+    root = open_counts(layout.counts(where))
     consensus = layout.consensus(where)
-    base = read_counts(consensus) if consensus.is_file() else root
+    base = open_counts(consensus) if consensus.is_file() else root
     own: list[Counts] = []
     without: list[Counts | None] = []
     for annotator in run.annotators:
         folder = annotator.directory
-        own.append(read_counts(layout.counts(where, annotator=folder)))
+        own.append(open_counts(layout.counts(where, annotator=folder)))
         if annotator.votes is None:
             without.append(None)
         else:
-            without.append(read_without(layout.without(where, annotator=folder), base))
+            without.append(open_without(layout.without(where, annotator=folder), base))
     return LayerCounts(root, base, own, without)
 
 

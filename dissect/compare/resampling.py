@@ -16,7 +16,7 @@ import numpy as np
 
 from conceptset.consistency.intervals import MIN_IMAGES
 from dissect.compare.reading import label_places
-from dissect.counts import Counts, IntArray, read_counts
+from dissect.counts import CountBlock, IntArray, read_counts
 from dissect.intervals import LayerSampler, Resamples, best_of, carrying
 from dissect.state import LayerRecord, Run, RunLayout
 from dissect.upsample import FloatArray
@@ -78,7 +78,7 @@ def sample_detectors(
 
 
 def _count(
-    counts: Counts,
+    counts: CountBlock,
     samples: Resamples,
     run: Run,
     record: LayerRecord,
@@ -101,7 +101,7 @@ def _count(
     return total, shares
 
 
-def _basis(counts: Counts) -> str:
+def _basis(counts: CountBlock) -> str:
     found = hashlib.sha256()
     for rows in (counts.pixels, counts.truth):
         found.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())

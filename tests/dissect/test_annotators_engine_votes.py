@@ -18,6 +18,7 @@ from dissect.hearing import _plane, _share_pixels
 from dissect.leaving_out import Polled, choose_method, decide_together, decide_without
 from dissect.regions import Statement, join_maps, weigh_labels
 from dissect.row_spool import RowSpool
+from dissect.rows import as_array
 from dissect.voices import choose_annotators
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -201,7 +202,7 @@ def test_rows_come_back_in_order(tmp_path, budget):
             spool.add(table, part)
             plain.add(table, part)
     for table in (3, 7, 5):
-        found = spool.take(table)
+        found = as_array(spool.take(table))
         assert found.dtype == np.int64
         assert found.tolist() == plain.take(table).tolist()
         assert spool.take(table).shape == (0, 2)

@@ -21,7 +21,8 @@ from dissect.analysis import (
     sum_counts,
 )
 from dissect.counts import Counts
-from dissect.intervals import LayerSampler, Resamples, bound_ious, carrying, percentile_rows
+from dissect.intervals import LayerSampler, Resamples, bound_ious, carrying
+from dissect.percentiles import percentile_rows
 
 UNITS = 5
 WORDS = Vocabulary(

@@ -33,6 +33,7 @@ _NAME = 14  # letters of a run's name, so that a table fits into 100
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command()(compare)
+    app.command()(export)
 
 
 @verb
@@ -146,3 +147,35 @@ def _concepts(what: str, names: tuple[str, ...]) -> list[str]:
     shown = ", ".join(printable(name, 40) for name in names[:_NAMES])
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     return [f"{what}: {shown}{more}"]
+
+
+@verb
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A complete run.")],
+    to: Annotated[str, option("--to", metavar="LAYOUT", help="netdissect-lite.")],
+    out: Annotated[Path, option("--out", metavar="DIR", help="The directory to write.")],
+    config: Config = None,
+    jobs: Annotated[int | None, option("--jobs", metavar="N", help="Processes; all cores.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace DIR.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run in the layout of another program, for scripts that read its results."""
+    from conceptset.errors import UsageError
+    from conceptset.io.atomic import check_target
+    from conceptset.io.parallel import usable_cores
+
+    if to != "netdissect-lite":
+        raise UsageError(f"--to is '{printable(to, 40)}'; netdissect-lite was expected")
+    check_target(out, overwrite=overwrite)
+
+    from dissect.report.netdissect_lite import export_netdissect_lite
+
+    with progress("export", unit="units", quiet=quiet or as_json) as advance:
+        page = export_netdissect_lite(
+            run, out, overwrite=overwrite, jobs=jobs or usable_cores(), progress=advance
+        )
+    if as_json:
+        show_json({"to": to, "out": str(out), "page": str(page)})
+    else:
+        show(f"{out}: {to}; page: {page}")

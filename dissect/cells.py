@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from dissect.compiling import compiled
 from dissect.counts import IntArray
+from dissect.entries import Entries
 from dissect.upsample import FloatArray
 
-Entries = tuple[IntArray, IntArray, IntArray]
 Weights = NDArray[np.uint8] | NDArray[np.int32]
 
 

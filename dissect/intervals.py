@@ -15,7 +15,7 @@ images finds is that of drawing n images, times (n - k) / (n - 1) in the mean, h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptset.consistency.intervals import MIN_IMAGES, SEED, draw_resamples
-from dissect.cells import Cells, Entries, lay_out, narrow_weights, sum_cells
-from dissect.counts import CountBlock, Counts, IntArray
+from dissect.cells import Cells, lay_out, narrow_weights, sum_cells
+from dissect.counts import Counts, IntArray
+from dissect.entries import BoolArray, Entries, Figures
 from dissect.resampled import UnitCells, bound_unit, divide_unit
 from dissect.rows import pieces
 from dissect.state import Union
@@ -35,8 +36,6 @@ RESAMPLES = 1000
 MAX_IMAGES = 4096  # that are drawn one by one; of more, groups are
 GROUPS = 1024
 _ENTRIES = 1 << 24  # of the counts, 12 bytes each, that are laid out by unit at a time
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +63,6 @@ class Resamples:
     def once(cls, rows: IntArray) -> Resamples:
         """Every image once: what is summed then is the figure itself."""
         return cls(rows, np.ones((1, 1), dtype=np.float32), np.zeros(len(rows), dtype=np.int64))
-
-    def places(self, images: IntArray) -> IntArray:
-        """The places of rows of the index in `rows`.
-
-        Raises:
-            ValueError: One of them is not there.
-        """
-        heads = np.flatnonzero(np.diff(images, prepend=-1))  # mostly many rows of one image
-        found = np.searchsorted(self.rows, images[heads])
-        if len(self.rows) == 0 and len(images) == 0:
-            return found
-        if not np.array_equal(self.rows[np.minimum(found, len(self.rows) - 1)], images[heads]):
-            raise ValueError("the counts hold images that were not drawn from")
-        return np.repeat(found, np.diff(heads, append=len(images)))
 
     def columns(self, places: IntArray) -> IntArray:
         """The columns of images, from their places in `rows`."""
@@ -127,54 +112,6 @@ def carrying(counts: Counts, place: IntArray, categories: int, rows: IntArray) -
     return carried
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Counts of some images in memory, and where these images are.
-
-    Attributes:
-        block: The counts.
-        shared: (n,) int64 the place of each intersection's image in the rows of the index.
-        area: (m,) int64 likewise of each mask.
-    """
-
-    block: CountBlock
-    shared: IntArray
-    area: IntArray
-
-    def counting(
-        self, place: IntArray, carried: BoolArray, union: Union
-    ) -> tuple[BoolArray, BoolArray]:
-        """Which intersections count, and for which categories each mask counts.
-
-        Args:
-            place: (labels,) primary category of each label.
-            carried: (categories, images) on which images labels of a category count.
-            union: `annotated`: masks count on all images of `carried`; `lite`: only on those
-                where a label of the category lies under them.
-
-        Returns:
-            (n,) for the intersections; (m, categories) for the masks.
-        """
-        shared, area = self.block.intersection, self.block.area
-        category = place[shared[:, 2]]
-        kept = carried[category, self.shared]
-        if union == "annotated":
-            return kept, np.ascontiguousarray(carried.T)[self.area]
-        counted = np.zeros((len(area), len(carried)), dtype=np.bool_)
-        width = 1 + max(int(area[:, 1].max(initial=0)), int(shared[:, 1].max(initial=0)))
-        pair = self.shared * width + shared[:, 1]
-        touched = np.searchsorted(self.area * width + area[:, 1], pair[kept])
-        counted[touched, category[kept]] = True
-        return kept, counted
-
-
-def placed_blocks(counts: Counts, samples: Resamples) -> Iterator[Placed]:
-    """The counts block by block, with the places of their images in `samples.rows`."""
-    for block in counts.blocks():
-        shared, area = block.intersection, block.area
-        yield Placed(block, samples.places(shared[:, 0]), samples.places(area[:, 0]))
-
-
 class LayerSampler:
     """The counts of a layer, laid out so that they can be summed over any resample.
 
@@ -187,7 +124,7 @@ class LayerSampler:
         carried: (categories, images of `samples`) on which images labels of a category count.
         samples: The resamples.
         units: Units of the layer.
-        union: As `Placed.counting` takes it.
+        union: As `Figures` takes it.
     """
 
     def __init__(
@@ -201,22 +138,22 @@ class LayerSampler:
         union: Union,
     ) -> None:
         self.place, self.carried, self.samples = place, carried, samples
-        self.units, self.union, self._counts = units, union, counts
+        self.figures = Figures(place, carried, samples.rows, units, union)
+        self.units, self._counts = units, counts
         self.weights = narrow_weights(samples.weights)
-        self.figures = len(place) + len(carried)  # of a unit: with each label, in each category
-        self._times = np.zeros(units * self.figures, dtype=np.int64)
-        truth = [self._truth(piece) for piece in pieces(counts.truth)]
-        times = np.zeros(len(place), dtype=np.int64)
+        truth, times = list(self.figures.truths(counts)), np.zeros(len(place), dtype=np.int64)
         for labels, _, _ in truth:
-            times += np.bincount(labels, minlength=len(place))
-        self.truth = sum_cells(lay_out(times, truth), self.weights, range(len(place)))
-        for figures, _, _ in self._entries():
+            np.add.at(times, labels, 1)
+        cells = lay_out(times, self._in_columns(truth))
+        self.truth: FloatArray = sum_cells(cells, self.weights, range(len(place)))
+        self._times = np.zeros(units * self.figures.per_unit, dtype=np.int64)
+        for figures, _, _ in self.figures.entries(counts):
             np.add.at(self._times, figures, 1)
 
     @property
     def entries(self) -> IntArray:
         """(units,) int64 how many counts each unit has."""
-        entries: IntArray = self._times.reshape(self.units, self.figures).sum(axis=1)
+        entries: IntArray = self._times.reshape(self.units, -1).sum(axis=1)
         return entries
 
     def __iter__(self) -> Iterator[UnitIous]:
@@ -231,29 +168,13 @@ class LayerSampler:
 
     def lay_out(self, units: range) -> UnitRange:
         """Some units that follow one another, ready to be summed."""
-        first, end = units.start * self.figures, units.stop * self.figures
-        cells = lay_out(self._times[first:end], self._entries(), first=first)
-        return UnitRange(self, units, cells)
+        first, end = (unit * self.figures.per_unit for unit in (units.start, units.stop))
+        entries = self._in_columns(self.figures.entries(self._counts, units))
+        return UnitRange(self, units, lay_out(self._times[first:end], entries, first=first))
 
-    def _truth(self, rows: IntArray) -> Entries:
-        places = self.samples.places(rows[:, 0])
-        kept = self.carried[self.place[rows[:, 1]], places]
-        return rows[kept, 1], self.samples.columns(places[kept]), rows[kept, 2]
-
-    def _entries(self) -> Iterator[Entries]:
-        """Figure, column and pixels of every intersection and mask that counts."""
-        columns = self.samples.columns
-        for placed in placed_blocks(self._counts, self.samples):
-            shared, area = placed.block.intersection, placed.block.area
-            kept, counted = placed.counting(self.place, self.carried, self.union)
-            figures = shared[:, 1] * self.figures + shared[:, 2]
-            if kept.all():
-                yield figures, columns(placed.shared), shared[:, 3]
-            else:
-                yield figures[kept], columns(placed.shared[kept]), shared[kept, 3]
-            mask, category = np.nonzero(counted)
-            figures = area[mask, 1] * self.figures + len(self.place) + category
-            yield figures, columns(placed.area[mask]), area[mask, 2]
+    def _in_columns(self, entries: Iterable[Entries]) -> Iterator[Entries]:
+        for figures, places, pixels in entries:
+            yield figures, self.samples.columns(places), pixels
 
 
 def split_units(entries: IntArray) -> list[range]:
@@ -308,11 +229,11 @@ class UnitRange:
 
     def _unit(self, unit: int, among: Sequence[int] | None = None) -> UnitCells:
         own, labels = self.sampler, len(self.sampler.place)
-        begin = (unit - self.units.start) * own.figures
+        begin = (unit - self.units.start) * own.figures.per_unit
         found = np.flatnonzero(np.diff(self.cells.heads[begin : begin + labels + 1]))
         if among is not None:
             found = found[np.isin(found, np.asarray(among, dtype=np.int64))]
-        categories = range(begin + labels, begin + own.figures)
+        categories = range(begin + labels, begin + own.figures.per_unit)
         activation = sum_cells(self.cells, own.weights, categories)
         cells = self.cells
         return UnitCells(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dissect.counts import Counts, IntArray
-from dissect.intervals import BoolArray, Resamples, placed_blocks
+from dissect.entries import BoolArray, Figures
 from dissect.state import Union
 
 
@@ -50,21 +50,14 @@ def add_up(
         carried: (categories, images) which images count for which category.
         rows: (images,) rows of the index, rising, among them all of the record.
         units: Units of the layer.
-        union: `annotated`: a unit's mask counts on all images of a category; `lite`: only on
-            those where a label of the category lies under it.
+        union: As `Figures` takes it.
     """
-    labels, categories = len(place), len(carried)
-    truth = np.zeros(labels, dtype=np.int64)
-    intersection = np.zeros(units * labels, dtype=np.int64)
-    activation = np.zeros(units * categories, dtype=np.int64)
-    samples = Resamples.once(rows)
-    for placed in placed_blocks(counts, samples):
-        found, shared, area = placed.block.truth, placed.block.intersection, placed.block.area
-        kept = carried[place[found[:, 1]], samples.places(found[:, 0])]
-        np.add.at(truth, found[kept, 1], found[kept, 2])
-        kept, counted = placed.counting(place, carried, union)
-        np.add.at(intersection, (shared[:, 1] * labels + shared[:, 2])[kept], shared[kept, 3])
-        mask, category = np.nonzero(counted)
-        np.add.at(activation, area[mask, 1] * categories + category, area[mask, 2])
-    shape = (units, labels), (units, categories)
-    return Totals(intersection.reshape(shape[0]), activation.reshape(shape[1]), truth, place)
+    figures = Figures(place, carried, rows, units, union)
+    truth = np.zeros(len(place), dtype=np.int64)
+    for labels, _, pixels in figures.truths(counts):
+        np.add.at(truth, labels, pixels)
+    sums = np.zeros(units * figures.per_unit, dtype=np.int64)
+    for numbers, _, pixels in figures.entries(counts):
+        np.add.at(sums, numbers, pixels)
+    table = sums.reshape(units, figures.per_unit)
+    return Totals(table[:, : len(place)], table[:, len(place) :], truth, place)

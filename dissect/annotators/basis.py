@@ -11,7 +11,8 @@ import numpy as np
 
 from conceptset.consistency.intervals import MIN_IMAGES
 from dissect.counts import Counts, IntArray
-from dissect.intervals import BoolArray, carrying
+from dissect.entries import BoolArray
+from dissect.intervals import carrying
 
 Mode = Literal["all", "pairs", "none"]
 

@@ -27,7 +27,8 @@ from dissect.annotators.document import (
 )
 from dissect.annotators.reference import Reference, agree_on_concepts
 from dissect.counts import Agreement, Counts, IntArray
-from dissect.intervals import RESAMPLES, BoolArray, Resamples
+from dissect.entries import BoolArray
+from dissect.intervals import RESAMPLES, Resamples
 from dissect.state import AnnotatorRecord, Run
 from dissect.upsample import FloatArray
 

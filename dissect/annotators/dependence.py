@@ -10,7 +10,7 @@ import numpy as np
 from dissect.annotators.document import Change, Comparison
 from dissect.annotators.scoring import best_labels, ious_on
 from dissect.counts import Counts, IntArray
-from dissect.intervals import BoolArray
+from dissect.entries import BoolArray
 from dissect.state import Union
 from dissect.upsample import FloatArray
 

@@ -11,8 +11,9 @@ from scipy import sparse
 from dissect.annotators.basis import Basis
 from dissect.annotators.scoring import Scores
 from dissect.counts import IntArray
+from dissect.entries import BoolArray, find_places
 from dissect.errors import BoundError
-from dissect.intervals import BoolArray, Resamples
+from dissect.intervals import Resamples
 from dissect.rows import Rows, pieces
 from dissect.upsample import FloatArray
 
@@ -84,7 +85,7 @@ def _sum_table(
 ) -> sparse.csr_array:
     """(labels, columns) pixels that both of a pair gave the label, from the pair's rows."""
     image, label, _, _, pixels = shared.T
-    places = samples.places(image)
+    places = find_places(samples.rows, image)
     kept = carried[place[label], places]
     return sparse.coo_array(
         (pixels[kept].astype(np.float64), (label[kept], samples.columns(places[kept]))),

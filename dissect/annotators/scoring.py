@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dissect.annotators.basis import Basis
 from dissect.counts import Counts, IntArray
-from dissect.intervals import BoolArray
+from dissect.entries import BoolArray
 from dissect.state import Union
 from dissect.totals import add_up
 from dissect.upsample import FloatArray

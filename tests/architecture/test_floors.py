@@ -27,7 +27,7 @@ FLOORS = {
         ("thresholds", "tally", "regions", "row_spool", "rows", "state", "counts", "top"),
         ("leaving_out", "voices", "hearing"),
         ("runner", "merge", "rundir", "given"),
-        ("cells", "percentiles", "resampled", "intervals"),
+        ("entries", "cells", "percentiles", "resampled", "intervals"),
         ("totals", "analysis", "annotators", "writing"),
         ("report", "compare"),
         ("api",),

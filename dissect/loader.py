@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from conceptset.layout.reading import ConceptSet, IndexEntry
@@ -49,7 +50,7 @@ class _Memory(Protocol):
     def lend(self) -> Tensor:
         """(batch size, height, width, 3) on the host, for the threads to write to."""
 
-    def put(self, photograph: ByteArray, target: Tensor) -> None:
+    def put(self, photograph: ByteArray, target: NDArray[Any]) -> None:
         """Write one photograph to its place, (height, width, 3)."""
 
     def send(self, memory: Tensor) -> Callable[[], Tensor]:
@@ -84,8 +85,8 @@ class _HostMemory:
         weakref.finalize(loan, self._free.append, memory).atexit = False
         return torch.from_numpy(loan)
 
-    def put(self, photograph: ByteArray, target: Tensor) -> None:
-        normalise(photograph, self._table, target.numpy())
+    def put(self, photograph: ByteArray, target: NDArray[Any]) -> None:
+        normalise(photograph, self._table, target)
 
     def send(self, memory: Tensor) -> Callable[[], Tensor]:
         pixels = memory.permute(0, 3, 1, 2).to(self._device)
@@ -110,8 +111,8 @@ class _PinnedMemory:
     def lend(self) -> Tensor:
         return torch.empty(self._shape, dtype=torch.uint8, pin_memory=True)
 
-    def put(self, photograph: ByteArray, target: Tensor) -> None:
-        target.numpy()[:] = photograph
+    def put(self, photograph: ByteArray, target: NDArray[Any]) -> None:
+        target[:] = photograph
 
     def send(self, memory: Tensor) -> Callable[[], Tensor]:
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
@@ -159,13 +160,14 @@ def load_batches(
     make = _PinnedMemory if device.type == "cuda" else _HostMemory
     memory: _Memory = make((batch_size, *size, 3), normalising_table(mean, std), device)
 
-    def prepare(entry: IndexEntry, target: Tensor) -> None:
+    def prepare(entry: IndexEntry, target: NDArray[Any]) -> None:
         memory.put(read_photograph(concept_set, entry, size), target)
 
     def complete(batch: Tensor, jobs: Sequence[Future[None]]) -> Callable[[], Tensor]:
         for job in jobs:
             job.result()
-        batch[len(jobs) :] = batch[len(jobs) - 1].clone()
+        places = batch.numpy()
+        places[len(jobs) :] = places[len(jobs) - 1]
         return memory.send(batch)
 
     parts = [entries[start : start + batch_size] for start in range(0, len(entries), batch_size)]
@@ -174,8 +176,10 @@ def load_batches(
     pending: deque[Future[Callable[[], Tensor]]] = deque()
 
     def begin(part: Sequence[IndexEntry]) -> None:
-        batch = memory.lend()
-        jobs = [decoders.submit(prepare, *item) for item in zip(part, batch, strict=False)]
+        with torch.inference_mode(mode=False):  # a tensor like any other, whoever calls `next`
+            batch = memory.lend()
+        places = zip(part, batch.numpy(), strict=False)
+        jobs = [decoders.submit(prepare, *place) for place in places]
         pending.append(courier.submit(complete, batch, jobs))
 
     try:

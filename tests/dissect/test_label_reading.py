@@ -14,8 +14,10 @@ from PIL import Image
 from conceptset.errors import ImageError
 from conceptset.io.images import encode_flags, encode_label_map, read_codes
 from conceptset.layout.reading import open_concept_set
+from dissect.hearing import hear_ahead, hear_image
 from dissect.labels import read_abstention, read_map
 from dissect.scanlines import read_plain
+from dissect.voices import Panel
 
 SIZE = (6, 5)
 
@@ -124,3 +126,15 @@ def test_every_kind_of_map_ends_the_same(build_set, make_pictures):
     path.unlink()
     with pytest.raises(ImageError, match=r"p000_object_1\.png: cannot be read \(No such file"):
         read_map(concept_set, name, (16, 16))
+
+
+def test_images_heard_ahead_come_in_order(small_set):
+    concept_set = open_concept_set(small_set)
+    for workers in (1, 3):
+        ahead = hear_ahead(
+            concept_set, Panel(), concept_set.entries, concept_set.categories, workers=workers
+        )
+        for entry, heard in zip(concept_set.entries, ahead, strict=True):
+            alone = hear_image(concept_set, Panel(), entry, concept_set.categories)
+            assert np.array_equal(heard.labels.region, alone.labels.region)
+            assert heard.labels.truth.tolist() == alone.labels.truth.tolist()

@@ -173,6 +173,14 @@ def test_memory_is_used_again_only_when_nobody_can_see_it(jpegs):
         assert all(torch.equal(pixels, kept[place]) for pixels in kept[place::3])
 
 
+def test_batches_taken_in_inference_mode_are_tensors_like_any_other(jpegs):
+    options = {"size": (32, 32), "batch_size": 2, "mean": MEAN, "std": STD, "workers": 1}
+    with torch.inference_mode():
+        batches = list(load_batches(jpegs, jpegs.entries * 5, **options))
+    assert not any(batch.pixels.is_inference() for batch in batches)
+    assert torch.equal(batches[-1].pixels[0], batches[-1].pixels[1])
+
+
 def test_a_loop_that_is_left_early_ends_its_threads(jpegs):
     import threading
 

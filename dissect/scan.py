@@ -78,7 +78,12 @@ def make_stores(
         if layer.again:
             kind: Callable[..., Store] = TailStore
         else:
-            kind = functools.partial(TileStore, tiling=layer.tiling, given=layer.given)
+            kind = functools.partial(
+                TileStore,
+                tiling=layer.tiling,
+                given=layer.given,
+                threads=max(plan.config.threads, plan.workers),
+            )
         stores.append(
             kind(
                 units=layer.shape.units,

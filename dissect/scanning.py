@@ -7,6 +7,7 @@ said in torch operations for activations on an accelerator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from dissect.compiling import compiled
-from dissect.tiles import Chunk, Cut, IntArray, MapArray, PlaceArray, Tiling, join_chunks
+from dissect.tiles import Chunk, Cut, IntArray, MapArray, PlaceArray, Tiling
 
 BoolArray = NDArray[np.bool_]
 
@@ -49,7 +50,7 @@ class Scanner:
     units: int
     pool: ThreadPoolExecutor
     threads: int
-    _scratch: list[MapArray] = field(default_factory=list)
+    _highest: MapArray = field(default_factory=lambda: np.empty((0, 0, 0), dtype=np.float32))
 
     def scan(self, memory: MapArray, first: int, images: int, bound: MapArray) -> Found:
         """The tiles above the bound.
@@ -62,37 +63,47 @@ class Scanner:
             bound: (units,) float32.
         """
         share = -(-images // min(self.threads, images))
-        ranges = [(start, min(start + share, images)) for start in range(0, images, share)]
-        while len(self._scratch) < len(ranges):
-            self._scratch.append(np.empty((self.tiling.tiles, self.units), dtype=np.float32))
-        jobs = [
-            self.pool.submit(self._scan_range, place, memory, first, start, stop, bound)
-            for place, (start, stop) in enumerate(ranges[1:], start=1)
-        ]
-        parts = [self._scan_range(0, memory, first, *ranges[0], bound)]
-        parts += [job.result() for job in jobs]
-        bad = min((part.bad for part in parts if part.bad >= 0), default=-1)
-        return Found(join_chunks([part.chunk for part in parts], self.tiling), bad)
+        ranges = [range(at, min(at + share, images)) for at in range(0, images, share)]
+        if len(self._highest) < images:
+            shape = (images, self.tiling.tiles, self.units)
+            self._highest = np.empty(shape, dtype=np.float32)
+        numbers = np.zeros(images, dtype=np.int64)
 
-    def _scan_range(
-        self, place: int, memory: MapArray, first: int, start: int, stop: int, bound: MapArray
-    ) -> Found:
-        highest, chunks = self._scratch[place], []
-        strange = np.empty(self.units, dtype=np.float32)
-        for image in range(start, stop):
-            values = memory[image]
-            number = find_maxima(values, first, self.tiling.numbers, bound, highest, strange)
-            if number < 0:
-                return Found(Chunk.empty(self.tiling), image)
-            if number:
-                units, tiles = np.empty(number, np.int32), np.empty(number, np.int32)
-                patches = np.empty((number, *self.tiling.patch), dtype=np.float32)
-                copy_tiles(
-                    values, first, self.tiling.numbers, bound, highest, units, tiles, patches
+        def find(part: range) -> None:
+            strange = np.empty(self.units, dtype=np.float32)
+            for at in part:
+                numbers[at] = find_maxima(
+                    memory[at], first, self.tiling.numbers, bound, self._highest[at], strange
                 )
-                rows = np.full(number, image, dtype=np.int32)
-                chunks.append(Chunk(rows, units, tiles, patches))
-        return Found(join_chunks(chunks, self.tiling), -1)
+
+        self._divide(find, ranges)
+        if numbers.min() < 0:
+            return Found(Chunk.empty(self.tiling), int((numbers < 0).argmax()))
+        heads = [0, *np.cumsum(numbers).tolist()]
+        chunk = Chunk(
+            np.repeat(np.arange(images, dtype=np.int32), numbers),
+            np.empty(heads[-1], dtype=np.int32),
+            np.empty(heads[-1], dtype=np.int32),
+            np.empty((heads[-1], *self.tiling.patch), dtype=np.float32),
+        )
+
+        def copy(part: range) -> None:
+            for at in part:
+                own = slice(heads[at], heads[at + 1])
+                copy_tiles(
+                    *(memory[at], first, self.tiling.numbers, bound, self._highest[at]),
+                    *(chunk.units[own], chunk.tiles[own], chunk.patches[own]),
+                )
+
+        self._divide(copy, ranges)
+        return Found(chunk, -1)
+
+    def _divide(self, work: Callable[[range], None], ranges: list[range]) -> None:
+        """Do the work of all ranges, that of the first one in this thread."""
+        jobs = [self.pool.submit(work, one) for one in ranges[1:]]
+        work(ranges[0])
+        for job in jobs:
+            job.result()
 
 
 @compiled

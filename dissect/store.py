@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -97,6 +98,7 @@ class TileStore:
             proved to be by the tails of all shards.
         folder: For what does not fit the budget; must exist. None keeps everything in memory.
         budget: Bytes of tiles kept in memory.
+        threads: That look through what is kept.
 
     Attributes:
         bound: (units,) float32; values that are not above it are of no interest.
@@ -115,6 +117,7 @@ class TileStore:
         floor: MapArray | None = None,
         folder: Path | None = None,
         budget: int = 1 << 32,
+        threads: int = 1,
     ) -> None:
         self.tiling = tiling
         self.units = units
@@ -128,6 +131,7 @@ class TileStore:
         self.stored = self.peak = 0
         self.folder = folder
         self._budget = budget
+        self._threads = threads
         self._loose: list[Chunk] = []
         self._files: list[Stored] = []
         self._stale: list[Path] = []
@@ -159,11 +163,10 @@ class TileStore:
 
     def compact(self) -> None:
         """Raise the bound as far as what is stored allows, and drop the tiles below it."""
-        self._raise_bound()
-        if self._loose:
-            chunk = join_chunks(self._loose, self.tiling)
-            kept = chunk.only(touch_above(chunk.patches, chunk.units, self.bound))
-            self._loose = [kept] if len(kept.rows) else []
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
+            self._raise_bound(pool)
+            kept = [chunk for chunk in pool.map(self._above, self._loose) if len(chunk.rows)]
+        self._loose = [join_chunks(kept, self.tiling)] if kept else []
         files = []
         for stored in self._files:
             files += self._rewrite(stored)
@@ -171,6 +174,11 @@ class TileStore:
         self._in_memory = sum(chunk.nbytes for chunk in self._loose)
         self.stored = self._in_memory + sum(one.file.stat().st_size for one in files)
         self._after_compaction = max(self._floor, self.stored)
+
+    def _above(self, chunk: Chunk) -> Chunk:
+        """The tiles that hold a value above the bound."""
+        wanted = touch_above(chunk.patches, chunk.units, self.bound)
+        return chunk if wanted.all() else chunk.only(np.flatnonzero(wanted))
 
     def _rewrite(self, stored: Stored) -> list[Stored]:
         """The file, or a smaller one if most of it is below the bound."""
@@ -206,15 +214,38 @@ class TileStore:
 
     def tail(self) -> Tail:
         """The largest activations seen, for `select_thresholds`."""
-        numbers = np.zeros(self.units, dtype=np.int64)
-        for chunk in self._chunks():
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
+            numbers = self._count(pool)
+            heads = np.concatenate([[0], np.cumsum(numbers.sum(axis=0))]).astype(np.int64)
+            return Tail(heads, self._gather(pool, numbers, heads[:-1]), self.bound, self.ties)
+
+    def _count(self, pool: ThreadPoolExecutor) -> IntArray:
+        """(chunks, units) int64, the activations above the bound."""
+
+        def count(chunk: Chunk) -> IntArray:
+            numbers = np.zeros(self.units, dtype=np.int64)
             count_above(*self._kernel(chunk), numbers)
-        heads = np.concatenate([[0], np.cumsum(numbers)]).astype(np.int64)
-        values = np.empty(int(heads[-1]), dtype=np.float32)
-        fill = heads[:-1].copy()
-        for chunk in self._chunks():
-            gather_above(*self._kernel(chunk), fill, values)
-        return Tail(heads, values, self.bound, self.ties)
+            return numbers
+
+        return np.array([*pool.map(count, self._chunks())], dtype=np.int64).reshape(-1, self.units)
+
+    def _gather(self, pool: ThreadPoolExecutor, numbers: IntArray, heads: IntArray) -> MapArray:
+        """The activations above the bound.
+
+        Args:
+            pool: Threads to use.
+            numbers: Of `_count`, 0 for units that are left out.
+            heads: (units,) int64, where the values of each unit begin.
+        """
+        values = np.empty(int(numbers.sum()), dtype=np.float32)
+        places = np.where(numbers > 0, heads + np.cumsum(numbers, axis=0) - numbers, -1)
+
+        def gather(item: tuple[Chunk, IntArray]) -> None:
+            gather_above(*self._kernel(item[0]), item[1], values)
+
+        for _ in pool.map(gather, zip(self._chunks(), places, strict=True)):
+            pass
+        return values
 
     def images(self) -> Iterator[Chunk]:
         """The tiles of each image that has any, one image at a time, by rising row."""
@@ -233,35 +264,37 @@ class TileStore:
     def _kernel(self, chunk: Chunk) -> tuple[MapArray, PlaceArray, PlaceArray, Cut, MapArray]:
         return chunk.patches, chunk.units, chunk.tiles, self.tiling.numbers, self.bound
 
-    def _raise_bound(self) -> None:
-        numbers = np.zeros(self.units, dtype=np.int64)
-        for chunk in self._chunks():
-            count_above(*self._kernel(chunk), numbers)
+    def _raise_bound(self, pool: ThreadPoolExecutor) -> None:
+        numbers = self._count(pool)
+        totals = numbers.sum(axis=0)
+        numbers[:, totals < self.rank] = 0
+        totals[totals < self.rank] = 0
         limit = _SELECTION // 4
         start = 0
         while start < self.units:
-            ends = np.cumsum(numbers[start:])
+            ends = np.cumsum(totals[start:])
             stop = start + max(1, int(np.searchsorted(ends, limit, side="right")))
-            self._select(start, stop, numbers)
+            if totals[start:stop].any():
+                self._select(pool, start, stop, numbers)
             start = stop
 
-    def _select(self, start: int, stop: int, numbers: IntArray) -> None:
+    def _select(self, pool: ThreadPoolExecutor, start: int, stop: int, numbers: IntArray) -> None:
         """Raise the bound of units `start:stop`, whose `numbers` of stored values are known."""
-        wanted = numbers[start:stop] * (numbers[start:stop] >= self.rank)
-        if not wanted.any():
-            return
-        heads = np.concatenate([[0], np.cumsum(wanted)])
-        values = np.empty(int(heads[-1]), dtype=np.float32)
-        fill = np.full(self.units, -1, dtype=np.int64)
-        fill[start:stop] = np.where(wanted > 0, heads[:-1], -1)
-        for chunk in self._chunks():
-            gather_above(*self._kernel(chunk), fill, values)
-        for unit in np.flatnonzero(wanted):
-            part = values[heads[unit] : heads[unit + 1]]
+        own = np.zeros_like(numbers)
+        own[:, start:stop] = numbers[:, start:stop]
+        totals = own.sum(axis=0)
+        heads = np.cumsum(totals) - totals
+        values = self._gather(pool, own, heads)
+
+        def raise_one(unit: int) -> None:
+            part = values[heads[unit] : heads[unit] + totals[unit]]
             place = len(part) - self.rank
-            self.bound[start + unit] = np.partition(part, place)[place]
-            above = np.count_nonzero(part > self.bound[start + unit])
-            self.ties[start + unit] = self.rank - above  # what was there before is below it
+            self.bound[unit] = np.partition(part, place)[place]
+            above = np.count_nonzero(part > self.bound[unit])
+            self.ties[unit] = self.rank - above  # what was there before is below it
+
+        for _ in pool.map(raise_one, np.flatnonzero(totals).tolist()):
+            pass
 
     @property
     def record(self) -> dict[str, object]:

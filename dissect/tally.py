@@ -8,6 +8,7 @@ image, for every index that is looked at.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from dissect.tiles import Chunk, Cut, MapArray, PlaceArray, Tiling
 from dissect.upsample import FloatArray, Grid, IntArray
 
 CountArray = NDArray[np.int64] | NDArray[np.uint8]
+Number = TypeVar("Number", bound=np.generic)
 
 _CELLS = 1 << 22  # counts of units in regions that are held at once
 
@@ -50,34 +52,44 @@ def tally_image(
         labels: What the label maps say.
     """
     regions = len(labels.areas)
-    starts, pair = chunk.pairs()
-    units = chunk.units[starts].astype(np.int64)
-    ends = np.append(starts, len(pair))
+    starts = find_pairs(chunk.units)
+    units = chunk.units[starts[:-1]].astype(np.int64)
     step = max(1, _CELLS // regions)
-    areas, shared = [], []
-    for first in range(0, max(len(starts), 1), step):
-        last = min(first + step, len(starts))
-        part = chunk.only(slice(int(ends[first]), int(ends[last])))
-        counts = np.zeros((last - first, regions), dtype=np.int64)
-        places = pair[ends[first] : ends[last]] - first
-        _count(part, places, thresholds, tiling, grid, labels.region, counts)
+    areas, shared, maxima = [], [], []
+    for first in range(0, max(len(units), 1), step):
+        part = starts[first : first + step + 1]
+        counts = np.zeros((len(part) - 1, regions), dtype=np.int64)
+        highest = _count(chunk, part, thresholds, tiling, grid, labels.region, counts)
         areas.append(counts.sum(axis=1))
         shared.append((counts.astype(np.float64) @ labels.weights).astype(np.int64))
-    area, pixels = np.concatenate(areas), np.concatenate(shared)  # exact: below 2**53
-    active = np.flatnonzero(area)
+        maxima.append(highest)
+    area, pixels = _joined(areas), _joined(shared)  # exact: below 2**53
+    active = area.nonzero()[0]
     return ImageTally(
         tuple(_sparse(pixels, units, labels, index) for index in range(len(labels.starts) - 1)),
-        np.column_stack([units[active], area[active]]),
-        chunk.maxima(starts)[active],
+        _beside(units[active], area[active]),
+        _joined(maxima)[active],
     )
+
+
+def _joined(parts: list[NDArray[Number]]) -> NDArray[Number]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _beside(*columns: IntArray) -> IntArray:
+    """The columns as one array, quicker than numpy's own for short ones."""
+    result = np.empty((len(columns[0]), len(columns)), dtype=np.int64)
+    for place, column in enumerate(columns):
+        result[:, place] = column
+    return result
 
 
 def _sparse(pixels: IntArray, units: IntArray, labels: ImageLabels, index: int) -> IntArray:
     """The rows (unit, label, pixels) of one index."""
     own = labels.of(index)
-    rows, columns = np.nonzero(pixels[:, own])
-    found = pixels[:, own][rows, columns]
-    return np.column_stack([units[rows], labels.labels[own][columns], found])
+    part = pixels[:, own]
+    rows, columns = part.nonzero()
+    return _beside(units[rows], labels.labels[own][columns], part[rows, columns])
 
 
 def draw_masks(
@@ -91,59 +103,112 @@ def draw_masks(
         tiling: Of the maps.
         grid: The maps over the label map.
     """
-    starts, pair = chunk.pairs()
+    starts = find_pairs(chunk.units)
     size = (len(grid.vertical.weights), len(grid.horizontal.weights))
     every = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)  # a region for each pixel
-    counts = np.zeros((len(starts), every.size), dtype=np.uint8)  # each is 0 or 1
-    _count(chunk, pair, thresholds, tiling, grid, every, counts)
-    return counts.view(np.bool_).reshape(len(starts), *size)
+    counts = np.zeros((len(starts) - 1, every.size), dtype=np.uint8)  # each is 0 or 1
+    _count(chunk, starts, thresholds, tiling, grid, every, counts)
+    return counts.view(np.bool_).reshape(len(counts), *size)
 
 
 def _count(
     chunk: Chunk,
-    pair: IntArray,
+    starts: IntArray,
     thresholds: FloatArray,
     tiling: Tiling,
     grid: Grid,
     region: NDArray[np.int32],
     counts: CountArray,
-) -> None:
-    """Add the pixels of each mask to `counts` (pairs, regions) by region."""
+) -> MapArray:
+    """Add the pixels of each mask to `counts` (pairs, regions) by region.
+
+    Returns:
+        (pairs,) float32, the largest activation of each.
+    """
     if grid.reduces:
-        _count_dense(chunk, pair, thresholds, grid, region, counts)
-        return
+        return _count_dense(chunk, starts, thresholds, grid, region, counts)
     up, over = grid.vertical, grid.horizontal
+    highest = np.empty(len(counts), dtype=np.float32)
     count_regions(
-        *(chunk.patches, chunk.units, chunk.tiles, pair, thresholds),
+        *(chunk.patches, chunk.units, chunk.tiles, starts, thresholds),
         tiling.numbers,
         *(up.starts, up.weights, over.starts, over.weights),
-        region,
-        counts,
+        *(region, counts, highest),
     )
+    return highest
 
 
 def _count_dense(
     chunk: Chunk,
-    pair: IntArray,
+    starts: IntArray,
     thresholds: FloatArray,
     grid: Grid,
     region: NDArray[np.int32],
     counts: CountArray,
-) -> None:
+) -> MapArray:
     """As `count_regions`, for whole maps that are reduced: a pixel depends on many cells."""
     flat = region.reshape(-1)
-    for place, unit, values in zip(pair, chunk.units, chunk.patches, strict=True):
-        if float(values.max()) > thresholds[unit]:
-            mask = grid.spread(values[np.newaxis])[0] > thresholds[unit]
-            counts[place] = np.bincount(flat[mask.reshape(-1)], minlength=counts.shape[1])
+    places = starts[:-1]
+    highest = np.array([chunk.patches[place].max() for place in places], dtype=np.float32)
+    for pair, place in enumerate(places):
+        limit = thresholds[chunk.units[place]]
+        if float(highest[pair]) > limit:
+            mask = grid.spread(chunk.patches[place : place + 1])[0] > limit
+            counts[pair] = np.bincount(flat[mask.reshape(-1)], minlength=counts.shape[1])
+    return highest
 
 
 @compiled
-def count_regions(
+def find_pairs(units: PlaceArray) -> IntArray:
+    """Where each unit begins in the tiles of one image, and at last where they end.
+
+    Args:
+        units: (n,) int32, rising.
+    """
+    starts = np.empty(len(units) + 1, dtype=np.int64)
+    number = 0
+    for n in range(len(units)):
+        if n == 0 or units[n] != units[n - 1]:
+            starts[number] = n
+            number += 1
+    starts[number] = len(units)
+    return starts[: number + 1]
+
+
+@compiled
+def find_uniform(
+    region: NDArray[np.int32], row_starts: IntArray, column_starts: IntArray
+) -> NDArray[np.int32]:
+    """(h, w) int32, the region that all pixels of a cell lie in; -1 where they lie in several.
+
+    Args:
+        region: (sh, sw) int32.
+        row_starts: (h + 1,), see `AxisTable`.
+        column_starts: (w + 1,).
+    """
+    uniform = np.empty((len(row_starts) - 1, len(column_starts) - 1), dtype=np.int32)
+    for i in range(uniform.shape[0]):
+        for j in range(uniform.shape[1]):
+            found = np.int32(-1)
+            if row_starts[i] < row_starts[i + 1] and column_starts[j] < column_starts[j + 1]:
+                found = region[row_starts[i], column_starts[j]]
+                for y in range(row_starts[i], row_starts[i + 1]):
+                    for x in range(column_starts[j], column_starts[j + 1]):
+                        if region[y, x] != found:
+                            found = np.int32(-1)
+                            break
+                    if found < 0:
+                        break
+            uniform[i, j] = found
+    return uniform
+
+
+@compiled
+def count_regions(  # noqa: PLR0917 - a compiled function takes no keywords
     patches: MapArray,
     units: PlaceArray,
     tiles: PlaceArray,
-    pair: IntArray,
+    starts: IntArray,
     thresholds: FloatArray,
     cut: Cut,
     row_starts: IntArray,
@@ -152,18 +217,18 @@ def count_regions(
     column_weights: FloatArray,
     region: NDArray[np.int32],
     counts: CountArray,
+    highest: MapArray,
 ) -> None:
-    """Add, for each tile, the pixels of its part of the mask to the count of their region.
+    """Add, for each unit, the pixels of its mask to the count of their region.
 
     The pixels between four neighbouring cells depend on these alone: none is in the mask if no
-    cell is above the threshold, all are if every cell is; only else they are interpolated, row
-    by row, in float64: `a + (b - a) * weight` along x, then along y.
+    cell is above the threshold, all are if every cell is; only else they are interpolated.
 
     Args:
         patches: (n, patch rows, patch columns) float32.
         units: (n,) int32.
         tiles: (n,) int32.
-        pair: (n,) int64, the row of `counts` that a tile belongs to.
+        starts: (pairs + 1,) int64, of `find_pairs`.
         thresholds: (units,) float64.
         cut: Of the maps.
         row_starts: (h + 1,), see `AxisTable`.
@@ -172,37 +237,93 @@ def count_regions(
         column_weights: (sw,).
         region: (sh, sw) int32.
         counts: (pairs, regions) integers, added to.
+        highest: (pairs,) float32, overwritten with the largest activation of each.
     """
     height, width, rows, columns, _, _, _, across = cut
+    uniform = find_uniform(region, row_starts, column_starts)
+    high = np.zeros((patches.shape[1] + 1, patches.shape[2] + 1), dtype=np.int64)
     last_row, last_column = patches.shape[1] - 1, patches.shape[2] - 1
-    for n in range(len(units)):
-        limit = thresholds[units[n]]
-        own = counts[pair[n]]
-        top, left = tiles[n] // across * rows, tiles[n] % across * columns
-        for i in range(min(rows, height - top)):
-            first_row, end_row = row_starts[top + i], row_starts[top + i + 1]
-            if first_row == end_row:
-                continue
-            below = min(i + 1, last_row)
-            for j in range(min(columns, width - left)):
-                first_column, end_column = column_starts[left + j], column_starts[left + j + 1]
-                if first_column == end_column:
-                    continue
-                right = min(j + 1, last_column)
-                a = np.float64(patches[n, i, j])
-                b = np.float64(patches[n, i, right])
-                c = np.float64(patches[n, below, j])
-                d = np.float64(patches[n, below, right])
-                if max(a, b, c, d) <= limit:
-                    continue
-                if min(a, b, c, d) > limit:
-                    for y in range(first_row, end_row):
-                        for x in range(first_column, end_column):
-                            own[region[y, x]] += 1
-                    continue
-                for x in range(first_column, end_column):
-                    upper = a + (b - a) * column_weights[x]
-                    lower = c + (d - c) * column_weights[x]
-                    for y in range(first_row, end_row):
-                        if upper + (lower - upper) * row_weights[y] > limit:
-                            own[region[y, x]] += 1
+    for pair in range(len(starts) - 1):
+        limit = thresholds[units[starts[pair]]]
+        most = patches[starts[pair], 0, 0]
+        for n in range(starts[pair], starts[pair + 1]):
+            most = max(most, compare_patch(patches[n], limit, high))
+            top, left = tiles[n] // across * rows, tiles[n] % across * columns
+            for i in range(min(rows, height - top)):
+                first, end = row_starts[top + i], row_starts[top + i + 1]
+                for j in range(min(columns, width - left)):
+                    above = high[i, j] + high[i, j + 1] + high[i + 1, j] + high[i + 1, j + 1]
+                    if above == 0:
+                        continue
+                    within = uniform[top + i, left + j]
+                    below, right = min(i + 1, last_row), min(j + 1, last_column)
+                    for x in range(column_starts[left + j], column_starts[left + j + 1]):
+                        begin, stop = first, end
+                        if above < 4:
+                            a, b = np.float64(patches[n, i, j]), np.float64(patches[n, i, right])
+                            c = np.float64(patches[n, below, j])
+                            d = np.float64(patches[n, below, right])
+                            upper = a + (b - a) * column_weights[x]
+                            lower = c + (d - c) * column_weights[x]
+                            begin, stop = find_above(upper, lower, row_weights, first, end, limit)
+                        if within >= 0:
+                            counts[pair, within] += stop - begin
+                        else:
+                            for y in range(begin, stop):
+                                counts[pair, region[y, x]] += 1
+        highest[pair] = most
+
+
+@compiled
+def compare_patch(patch: MapArray, limit: float, high: IntArray) -> np.float32:
+    """Set `high` to 1 where a patch is above a limit, else 0; a last row and column repeat.
+
+    Args:
+        patch: (rows, columns) float32.
+        limit: In float64.
+        high: (rows + 1, columns + 1) int64, overwritten.
+
+    Returns:
+        The largest value, float32.
+    """
+    rows, columns = patch.shape
+    most: np.float32 = patch[0, 0]
+    for i in range(rows):
+        for j in range(columns):
+            value = patch[i, j]
+            high[i, j] = value > limit
+            most = value if value > most else most
+        high[i, columns] = high[i, columns - 1]
+    for j in range(columns + 1):
+        high[rows, j] = high[rows - 1, j]
+    return most
+
+
+@compiled
+def find_above(
+    upper: float, lower: float, weights: FloatArray, first: int, end: int, limit: float
+) -> tuple[int, int]:
+    """The rows `first <= y < end` in which `upper + (lower - upper) * weights[y]` is above a limit.
+
+    Weights do not fall from row to row, and neither rounding of a product nor of a sum reverses
+    an order: so the values of a column never turn round, and rows above the limit are together
+    at one end.
+
+    Returns:
+        The first of these rows and the one after the last.
+    """
+    slope = lower - upper
+    at_first = upper + slope * weights[first] > limit
+    at_last = upper + slope * weights[end - 1] > limit
+    if at_first and at_last:
+        return first, end
+    if not at_first and not at_last:
+        return first, first
+    low, high = first, end - 1  # the limit is passed between these
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (upper + slope * weights[middle] > limit) == at_first:
+            low = middle
+        else:
+            high = middle
+    return (first, high) if at_first else (high, end)

@@ -138,6 +138,16 @@ def _own_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """CliRunner has typer build all commands anew for each call: longer than most of them run."""
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.testing._get_command))
+        yield
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""

@@ -19,6 +19,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from dissect.errors import LayerError
+from dissect.models.layers import parse_targets
 from dissect.upsample import Placement
 
 _WAY_OUT = "Use --upsample half-pixel, which needs no knowledge of the layers."
@@ -86,11 +87,11 @@ def _pair(value: Any) -> tuple[int, int]:  # noqa: ANN401 - an int or two, as to
 
 
 class _Tracer(fx.Tracer):
-    """Remembers which node is the output of which module, also of those it looks into."""
+    """Remembers which nodes are the outputs of which module, also of those it looks into."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.outputs: dict[str, fx.Node] = {}
+        self.outputs: dict[str, list[fx.Node]] = {}
 
     def call_module(
         self,
@@ -101,7 +102,7 @@ class _Tracer(fx.Tracer):
     ) -> Any:  # noqa: ANN401
         result = super().call_module(m, forward, args, kwargs)
         if isinstance(result, fx.Proxy):
-            self.outputs[self.path_of_module(m)] = result.node
+            self.outputs.setdefault(self.path_of_module(m), []).append(result.node)
         return result
 
 
@@ -213,7 +214,7 @@ def find_placements(
 
     Args:
         module: The model.
-        layers: Dotted names of layers that put out maps (images, units, h, w).
+        layers: Names of layers that put out maps (images, units, h, w).
         size: (height, width) of the photographs.
         device: Where the model is.
 
@@ -221,6 +222,7 @@ def find_placements(
         LayerError: The model cannot be followed, or the way to a layer leads through something
             whose receptive field is not known.
     """
+    targets = parse_targets(module, layers)
     tracer = _Tracer()
     try:
         graph = tracer.trace(module)
@@ -235,9 +237,10 @@ def find_placements(
             hint=_WAY_OUT,
         ) from error
     found = {}
-    for name in layers:
-        node = tracer.outputs.get(name)
-        place = None if node is None else walk.places.get(node)
+    for name, target in zip(layers, targets, strict=True):
+        nodes = [] if target.keys else tracer.outputs.get(target.module, [])
+        number = (target.call or 1) - 1
+        place = walk.places.get(nodes[number]) if number < len(nodes) else None
         if place is None:
             raise LayerError(
                 "the receptive fields are not known: something on the way is no convolution, "

@@ -18,10 +18,13 @@ from conceptset.layout.reading import open_concept_set
 from conceptset.present.console import Progress, note, progress, show, show_table
 from conceptset.present.engines import open_engine
 from dissect.activations import choose_device
-from dissect.api import Distributed, Outcome, merge_run, run_dissection, scan_one_shard
+from dissect.api import Distributed, run_dissection, scan_one_shard
+from dissect.finishing import Outcome
 from dissect.given import read_thresholds
 from dissect.job import ModelSpec
-from dissect.models import load_model
+from dissect.merging import merge_run
+from dissect.models import PICKLE_WARNING, load_model
+from dissect.plan import Timings
 from dissect.report import write_report
 from dissect.shards import Shard
 from dissect.state import Run, RunConfig, RunLayout
@@ -67,13 +70,17 @@ def dissect_all(config: RunConfig, request: Request) -> list[tuple[Outcome, Path
     silent = request.quiet or request.as_json
     results = []
     with ExitStack() as stack:
-        distributed = None
+        distributed, to_merge = None, False
         if request.engine != "local" or request.address is not None:
             engine = open_engine(request.engine, request.address, quiet=silent)
             distributed = Distributed(stack.enter_context(engine))
+        if request.allow_pickle:
+            note(PICKLE_WARNING)
         for weights, target in _targets(request.weights, request.out):
             spec = _spec_of(request, weights)
-            loaded = load_model(**spec.model_dump())
+            spent = Timings()
+            with spent.measure("model"):
+                loaded = load_model(**spec.model_dump())
             for line in () if request.quiet else loaded.notes:
                 note(line)
             common: dict[str, Any] = {
@@ -87,10 +94,9 @@ def dissect_all(config: RunConfig, request: Request) -> list[tuple[Outcome, Path
             }
             with _stages(quiet=silent) as advance:
                 if request.shard is not None:
-                    scan_one_shard(
+                    to_merge = scan_one_shard(
                         loaded, opened, config, target, request.shard, progress=advance, **common
                     )
-                    continue_with = f"shard {request.shard} is scanned"
                     outcome = None
                 else:
                     outcome = run_dissection(
@@ -100,12 +106,13 @@ def dissect_all(config: RunConfig, request: Request) -> list[tuple[Outcome, Path
                         target,
                         distributed=distributed,
                         overwrite=request.overwrite,
+                        timings=spent,
                         progress=advance,
                         **common,
                     )
             if outcome is None:
                 if not silent:
-                    show(f"{continue_with}; when all are: dissect merge {target}")
+                    show(_after_shard(request.shard, target, to_merge=to_merge))
                 continue
             page, seconds = _report(outcome, jobs=request.workers or config.threads, quiet=silent)
             results.append((outcome, page))
@@ -114,6 +121,12 @@ def dissect_all(config: RunConfig, request: Request) -> list[tuple[Outcome, Path
     if len(results) > 1 and not silent:
         show(f"compare them: dissect compare {request.out}")
     return results
+
+
+def _after_shard(shard: Shard | None, target: Path, *, to_merge: bool) -> str:
+    if not to_merge:
+        return f"{target} is complete already; nothing was done"
+    return f"shard {shard} is scanned; when all are: dissect merge {target}"
 
 
 def _check_together(request: Request) -> None:

@@ -105,3 +105,20 @@ def test_a_model_that_cannot_be_followed():
 
     with pytest.raises(LayerError, match=r"torch\.fx cannot follow.*half-pixel"):
         find_placements(Fickle(), ["conv"], size=(8, 8), device=CPU)
+
+
+def test_runs_of_a_module_are_told_apart():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.pool = nn.MaxPool2d(2, 2)
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.pool(self.relu(self.conv(x))))
+
+    found = find_placements(
+        Twice(), ["relu@2", "relu@1"], size=(16, 16), device=torch.device("cpu")
+    )
+    assert [found[name].stride for name in ("relu@1", "relu@2")] == [(1.0, 1.0), (2.0, 2.0)]

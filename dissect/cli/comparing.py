@@ -53,19 +53,27 @@ def compare(
     no_intervals: Annotated[
         bool, option("--no-intervals", help="Resample no images: quicker.")
     ] = False,
+    jobs: Annotated[int | None, option("--jobs", metavar="N", help="Threads; all cores.")] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace DIR.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Put runs side by side: detectors that come and go, layer by layer, concept by concept."""
     from conceptset.io.atomic import check_target
+    from conceptset.io.parallel import usable_cores
     from dissect.compare import compare_runs, gather_runs, write_comparison
 
     gathered = gather_runs(runs)
     if out is not None:
         check_target(out, overwrite=overwrite)
     with progress("compare", unit="layers", quiet=quiet or as_json) as advance:
-        compared = compare_runs(gathered, mixed=mixed, intervals=not no_intervals, progress=advance)
+        compared = compare_runs(
+            gathered,
+            mixed=mixed,
+            intervals=not no_intervals,
+            jobs=jobs or usable_cores(),
+            progress=advance,
+        )
     for text in () if quiet else compared.document.notes:
         note(f"note: {text}")
     page = None if out is None else write_comparison(compared, out, overwrite=overwrite)

@@ -46,6 +46,7 @@ def read_columns(
     members: Sequence[Member],
     *,
     intervals: bool,
+    jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Column]:
     """Every layer of every run, run by run.
@@ -53,6 +54,7 @@ def read_columns(
     Args:
         members: The runs.
         intervals: Resample the images.
+        jobs: Threads that do so.
         progress: Called with (layers read, layers in all).
 
     Raises:
@@ -66,7 +68,7 @@ def read_columns(
             samples = DetectorSamples(np.empty(0, dtype=np.int64), "", NOT_ASKED)
             if intervals:
                 samples = sample_detectors(
-                    member.layout, member.run, record, categories, table.probability
+                    *(member.layout, member.run, record, categories, table.probability), jobs=jobs
                 )
             yield Column(place, member, record, table, samples)
             done += 1

@@ -51,6 +51,7 @@ def compare_runs(
     *,
     mixed: bool = False,
     intervals: bool = True,
+    jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Compared:
     """Runs side by side, layer by layer.
@@ -59,6 +60,7 @@ def compare_runs(
         gathered: The runs; see `gather_runs`.
         mixed: Also compare runs in which a detector is not the same thing.
         intervals: Resample the images for intervals of the numbers of detectors.
+        jobs: Threads that resample; the outcome does not depend on them.
         progress: Called with (layers read, layers in all).
 
     Raises:
@@ -68,7 +70,7 @@ def compare_runs(
     members = gathered.members
     differences = find_differences(members)
     check_comparable(differences, mixed=mixed)
-    columns = list(read_columns(members, intervals=intervals, progress=progress))
+    columns = list(read_columns(members, intervals=intervals, jobs=jobs, progress=progress))
     _check_concepts(columns)
     bases = {column.samples.basis for column in columns}
     differences = note_same_labels(differences, same=len(bases) == 1 and "" not in bases)

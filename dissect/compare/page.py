@@ -18,7 +18,7 @@ from dissect.compare.document import ComparedLayer
 from dissect.compare.figures import Compared
 from dissect.compare.gathering import Member, show_end
 from dissect.compare.strips import Story
-from dissect.compare.views import CONCEPTS, UNITS, LayerView, RunView
+from dissect.compare.views import CONCEPTS, RUNS, UNITS, LayerView, RunView
 from dissect.report.facts import Fact, list_facts
 
 _PACKAGE = "dissect.compare"
@@ -168,6 +168,7 @@ def render_comparison(
         slots=view.slots,
         most_concepts=CONCEPTS,
         most_units=UNITS,
+        most_runs=RUNS,
     )
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from conceptset.consistency.intervals import MIN_IMAGES
 from dissect.compare.reading import label_places
-from dissect.counts import CountBlock, IntArray, read_counts
-from dissect.intervals import LayerSampler, Resamples, best_of, carrying
+from dissect.counts import Counts, IntArray, open_counts
+from dissect.intervals import LayerSampler, Resamples, carrying
+from dissect.rows import pieces
 from dissect.state import LayerRecord, Run, RunLayout
 from dissect.upsample import FloatArray
 
@@ -47,6 +50,8 @@ def sample_detectors(
     record: LayerRecord,
     categories: Mapping[int, str],
     probability: FloatArray | None,
+    *,
+    jobs: int = 1,
 ) -> DetectorSamples:
     """The number of detectors in every resample.
 
@@ -60,6 +65,7 @@ def sample_detectors(
         record: The layer.
         categories: Label number to primary category, as far as the scores of all layers say.
         probability: (units,) share of the resamples in which each unit is a detector.
+        jobs: Threads; the outcome does not depend on them.
 
     Raises:
         LayoutError: counts.safetensors cannot be read.
@@ -69,41 +75,49 @@ def sample_detectors(
         return DetectorSamples(none, "", f"fewer than {MIN_IMAGES} images ({run.counts.images})")
     if probability is None:
         return DetectorSamples(none, "", "the run's scores hold no probabilities")
-    counts = read_counts(layout.counts(record.directory))
-    samples = Resamples.draw(counts.pixels[:, 0])
-    found, shares = _count(counts, samples, run, record, categories)
+    counts = open_counts(layout.counts(record.directory))
+    sampler = _sampler(counts, run, record, categories)
+    found, shares = _count(sampler, above=run.config.iou_threshold, jobs=jobs)
     if np.abs(shares - probability).max(initial=0.0) > _EQUAL:
         return DetectorSamples(none, "", UNKNOWN)
     return DetectorSamples(found, _basis(counts))
 
 
-def _count(
-    counts: CountBlock,
-    samples: Resamples,
-    run: Run,
-    record: LayerRecord,
-    categories: Mapping[int, str],
-) -> tuple[IntArray, FloatArray]:
-    """(resamples,) detectors, and (units,) in what share of the resamples each is one."""
-    order = run.counts.categories
-    labels = 1 + int(max(counts.truth[:, 1].max(initial=0), max(categories, default=0)))
-    place = label_places(categories, order, labels)
-    carried = carrying(counts, place, len(order), samples.rows)
-    sampler = LayerSampler(
-        counts, place, carried, samples, units=record.units, union=run.config.union
+def _sampler(
+    counts: Counts, run: Run, record: LayerRecord, categories: Mapping[int, str]
+) -> LayerSampler:
+    """The counts of a layer, in the resamples in which the run bounded its IoUs."""
+    order, samples = run.counts.categories, Resamples.draw(counts.images)
+    used = (int(piece[:, 1].max(initial=0)) for piece in pieces(counts.truth))
+    place = label_places(categories, order, 1 + max([*used, *categories, 0]))
+    return LayerSampler(
+        counts,
+        place,
+        carrying(counts, place, len(order), samples.rows),
+        samples,
+        units=record.units,
+        union=run.config.union,
     )
-    total = np.zeros(samples.weights.shape[1], dtype=np.int64)
-    shares = np.zeros(record.units)
-    for ious in sampler:
-        detects = best_of(ious, above=run.config.iou_threshold) > 0
-        total += detects
-        shares[ious.unit] = detects.mean()
+
+
+def _count(sampler: LayerSampler, *, above: float, jobs: int) -> tuple[IntArray, FloatArray]:
+    """(resamples,) detectors, and (units,) in what share of the resamples each is one."""
+    total = np.zeros(sampler.samples.weights.shape[1], dtype=np.int64)
+    shares = np.zeros(sampler.units)
+    with ThreadPoolExecutor(jobs) as pool:
+        for units in sampler.ranges():
+            best = partial(sampler.lay_out(units).best, above=above)
+            for unit, labels in zip(units, pool.map(best, units), strict=True):
+                detects = labels > 0
+                total += detects
+                shares[unit] = detects.mean()
     return total, shares
 
 
-def _basis(counts: CountBlock) -> str:
+def _basis(counts: Counts) -> str:
     found = hashlib.sha256()
     for rows in (counts.pixels, counts.truth):
-        found.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
+        for piece in pieces(rows):
+            found.update(np.ascontiguousarray(piece, dtype="<i8").tobytes())
         found.update(b"|")
     return found.hexdigest()

@@ -25,6 +25,7 @@ from dissect.compare.strips import Story
 
 CONCEPTS = 200  # rows of a table; all of them are in concepts.csv
 UNITS = 200
+RUNS = 12  # of more, the tables of the head are folded
 _LEVELS = 5
 
 

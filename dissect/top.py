@@ -43,31 +43,38 @@ class TopImages:
         return bits.astype(np.bool_).reshape(height, width)
 
 
-def choose_top(
-    area: IntArray, maxima: NDArray[np.float32], *, units: int, count: int
-) -> tuple[IntArray, NDArray[np.float32]]:
-    """The images and maxima of `TopImages`.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which of many pairs of image and unit are among the unit's top images.
+
+    Attributes:
+        source: (n,) int64, places of the pairs.
+        unit: (n,) int64, their units, rising.
+        rank: (n,) int64, from 0, the largest activation first; equal ones by rising row.
+    """
+
+    source: IntArray
+    unit: IntArray
+    rank: IntArray
+
+
+def choose_top(area: IntArray, maxima: NDArray[np.float32], *, count: int) -> Chosen:
+    """The top images of every unit.
 
     Args:
         area: (n, 3) int64 rows (image, unit, pixels > 0).
         maxima: (n,) float32, the largest activation of each of these pairs.
-        units: Units of the layer.
         count: How many images per unit.
 
     >>> area = np.array([[4, 0, 9], [7, 0, 1]])
-    >>> images, _ = choose_top(area, np.float32([1, 2]), units=1, count=3)
-    >>> images.tolist()
-    [[7, 4, -1]]
+    >>> choose_top(area, np.float32([1, 2]), count=3).source.tolist()
+    [1, 0]
     """
-    images = np.full((units, count), -1, dtype=np.int64)
-    values = np.zeros((units, count), dtype=np.float32)
     order = np.lexsort((area[:, 0], -maxima, area[:, 1]))
     unit = area[order, 1]
-    place = np.arange(len(order)) - np.searchsorted(unit, unit)
-    kept = place < count
-    images[unit[kept], place[kept]] = area[order[kept], 0]
-    values[unit[kept], place[kept]] = maxima[order[kept]]
-    return images, values
+    rank = np.arange(len(order)) - np.searchsorted(unit, unit)
+    kept = rank < count
+    return Chosen(order[kept], unit[kept], rank[kept])
 
 
 class TopKeeper:
@@ -116,56 +123,54 @@ class TopKeeper:
         """Judge the images that wait."""
         if not self._waiting:
             return
-        units, count = self._top.images.shape
-        old_unit, old_place = np.nonzero(self._top.images >= 0)
-        old = np.column_stack([self._top.images[old_unit, old_place], old_unit, old_unit])
-        area = np.concatenate([old, *(area for area, _, _ in self._waiting)])
-        maxima = np.concatenate(
-            [self._top.maxima[old_unit, old_place], *(maxima for _, maxima, _ in self._waiting)]
+        before = self._top
+        unit, place = np.nonzero(before.images >= 0)
+        area = np.concatenate(
+            [
+                np.column_stack([before.images[unit, place], unit, unit]),
+                *(area for area, _, _ in self._waiting),
+            ]
         )
-        images, values = choose_top(area, maxima, units=units, count=count)
-        drawn = _no_images(units, count)
-        new = TopImages(images, values, drawn.sizes, self._widened(images))
-        where = {
-            (int(self._top.images[unit, place]), int(unit)): int(place)
-            for unit, place in zip(old_unit, old_place, strict=True)
-        }
-        wanted: dict[int, list[tuple[int, int]]] = {}
-        for unit, place in np.argwhere(images >= 0).tolist():
-            row = int(images[unit, place])
-            new.sizes[unit, place] = self._sizes[row]
-            before = where.get((row, unit))
-            if before is None:
-                wanted.setdefault(row, []).append((unit, place))
-            else:
-                kept = self._top.masks[unit, before][: new.masks.shape[2]]
-                new.masks[unit, place, : len(kept)] = kept
-        for _, _, chunk in self._waiting:
-            row = int(chunk.rows[0])
-            if row in wanted:
-                self._draw(row, chunk, wanted[row], new.masks)
-        self._top, self._waiting = new, []
+        maxima = np.concatenate(
+            [before.maxima[unit, place], *(high for _, high, _ in self._waiting)]
+        )
+        chosen = choose_top(area, maxima, count=before.images.shape[1])
+        self._top = self._place(chosen, area, maxima)
+        old = chosen.source < len(unit)
+        source = chosen.source[old]
+        kept = before.masks[unit[source], place[source]][:, : self._top.masks.shape[2]]
+        self._top.masks[chosen.unit[old], chosen.rank[old], : kept.shape[1]] = kept
+        self._draw_new(chosen, area, ~old)
+        self._waiting = []
 
-    def _widened(self, images: IntArray) -> NDArray[np.uint8]:
-        """Room for masks as large as the largest among the images."""
-        sizes = [self._sizes[row] for row in np.unique(images[images >= 0]).tolist()]
-        largest = max((height * width for height, width in sizes), default=0)
-        return np.zeros((*images.shape, (largest + 7) // 8), dtype=np.uint8)
+    def _place(self, chosen: Chosen, area: IntArray, maxima: NDArray[np.float32]) -> TopImages:
+        """The images in their places, with nothing in their masks."""
+        top = _no_images(*self._top.images.shape)
+        rows = area[chosen.source, 0]
+        top.images[chosen.unit, chosen.rank] = rows
+        top.maxima[chosen.unit, chosen.rank] = maxima[chosen.source]
+        top.sizes[chosen.unit, chosen.rank] = [self._sizes[row] for row in rows.tolist()]
+        return _with_masks(top)
 
-    def _draw(
-        self,
-        row: int,
-        chunk: Chunk,
-        places: Sequence[tuple[int, int]],
-        masks: NDArray[np.uint8],
-    ) -> None:
-        units = np.array([unit for unit, _ in places], dtype=np.int64)
-        part = chunk.only(np.isin(chunk.units, units))
-        grid = self._grids[self._sizes[row]]
-        pixels = draw_masks(part, self._thresholds, tiling=self._tiling, grid=grid)
-        bits = np.packbits(pixels.reshape(len(pixels), -1), axis=1)
-        for (unit, place), line in zip(places, bits, strict=True):  # both by rising unit
-            masks[unit, place, : bits.shape[1]] = line
+    def _draw_new(self, chosen: Chosen, area: IntArray, new: NDArray[np.bool_]) -> None:
+        """Draw the masks of the chosen pairs that were not drawn before."""
+        chunks = {int(chunk.rows[0]): chunk for _, _, chunk in self._waiting}
+        rows, units, ranks = area[chosen.source[new], 0], chosen.unit[new], chosen.rank[new]
+        order = np.argsort(rows, kind="stable")  # units still rise within a row
+        heads = np.flatnonzero(np.diff(rows[order], prepend=-1))
+        for part in np.split(order, heads[1:]) if len(order) else ():
+            row = int(rows[part[0]])
+            chunk = chunks[row]
+            wanted = np.zeros(len(self._thresholds), dtype=bool)
+            wanted[units[part]] = True
+            pixels = draw_masks(
+                chunk.only(np.flatnonzero(wanted[chunk.units])),
+                self._thresholds,
+                tiling=self._tiling,
+                grid=self._grids[self._sizes[row]],
+            )
+            bits = np.packbits(pixels.reshape(len(pixels), -1), axis=1)
+            self._top.masks[units[part], ranks[part], : bits.shape[1]] = bits
 
     def finish(self) -> TopImages:
         """All of them."""
@@ -183,30 +188,41 @@ def _no_images(units: int, count: int) -> TopImages:
     )
 
 
+def _with_masks(top: TopImages) -> TopImages:
+    """The same, with room for masks as large as the largest among the images."""
+    largest = int(top.sizes.prod(axis=2).max(initial=0))
+    masks = np.zeros((*top.images.shape, (largest + 7) // 8), dtype=np.uint8)
+    return TopImages(top.images, top.maxima, top.sizes, masks)
+
+
 def join_top(parts: Sequence[TopImages]) -> TopImages:
-    """The top images among those of several parts of the images, in order of rows."""
+    """The top images among those of several parts of the images."""
     units, count = parts[0].images.shape
-    rows, maxima, origin = [], [], []
-    for number, part in enumerate(parts):
-        unit, place = np.nonzero(part.images >= 0)
-        rows.append(np.column_stack([part.images[unit, place], unit, unit]))
-        maxima.append(part.maxima[unit, place])
-        origin.append(np.column_stack([np.full(len(unit), number), place]))
-    area, source = np.concatenate(rows), np.concatenate(origin)
-    images, values = choose_top(area, np.concatenate(maxima), units=units, count=count)
-    found = {(int(a[0]), int(a[1])): b for a, b in zip(area, source, strict=True)}
-    result = _no_images(units, count)
-    chosen = [
-        (unit, place, *found[int(images[unit, place]), unit].tolist())
-        for unit, place in np.argwhere(images >= 0).tolist()
-    ]
-    largest = max((int(np.prod(parts[n].sizes[u, p])) for u, _, n, p in chosen), default=0)
-    masks = np.zeros((units, count, (largest + 7) // 8), dtype=np.uint8)
-    for unit, place, number, before in chosen:
-        result.sizes[unit, place] = parts[number].sizes[unit, before]
-        line = parts[number].masks[unit, before][: masks.shape[2]]
-        masks[unit, place, : len(line)] = line
-    return TopImages(images, values, result.sizes, masks)
+    found = [np.nonzero(part.images >= 0) for part in parts]
+    area = np.concatenate(
+        [
+            np.column_stack([part.images[unit, place], unit, unit])
+            for part, (unit, place) in zip(parts, found, strict=True)
+        ]
+    )
+    maxima = np.concatenate([part.maxima[own] for part, own in zip(parts, found, strict=True)])
+    chosen = choose_top(area, maxima, count=count)
+    top = _no_images(units, count)
+    top.images[chosen.unit, chosen.rank] = area[chosen.source, 0]
+    top.maxima[chosen.unit, chosen.rank] = maxima[chosen.source]
+    heads = np.cumsum([0, *(len(unit) for unit, _ in found)])
+    for copy_masks in (False, True):
+        for number, (part, (unit, place)) in enumerate(zip(parts, found, strict=True)):
+            own = (chosen.source >= heads[number]) & (chosen.source < heads[number + 1])
+            source = chosen.source[own] - heads[number]
+            into = chosen.unit[own], chosen.rank[own]
+            if copy_masks:
+                lines = part.masks[unit[source], place[source]][:, : top.masks.shape[2]]
+                top.masks[*into, : lines.shape[1]] = lines
+            else:
+                top.sizes[into] = part.sizes[unit[source], place[source]]
+        top = top if copy_masks else _with_masks(top)
+    return top
 
 
 def write_top(path: Path, top: TopImages, metadata: Mapping[str, str]) -> None:

@@ -59,12 +59,13 @@ def connected(address: str, *, jobs: int | None, cores: int) -> Iterator[tuple[R
     if ray.is_initialized():
         raise UsageError("this process is connected to Ray already", hint="ray.shutdown() ends it.")
     before = signal.getsignal(signal.SIGTERM)
+    _silence(ray)
     scratch = _short_folder() if address == PRIVATE else None
     try:
         if scratch is not None:
             _start(ray, scratch, jobs or cores)
         else:
-            _greet(address)
+            _greet(ray, address)
             _join(ray, address)
         engine = RayEngine(ray, most=jobs if scratch is None else None)
         yield engine, _told(engine, None if scratch is not None else address)
@@ -74,6 +75,16 @@ def connected(address: str, *, jobs: int | None, cores: int) -> Iterator[tuple[R
             signal.signal(signal.SIGTERM, before)  # Ray has put its own
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _silence(ray: Any) -> None:  # noqa: ANN401
+    """Keep Ray from printing the logs of a dead node, hundreds of lines, among our results.
+
+    `log_to_driver` does not turn that off, and nothing public does.
+    """
+    printing: Any = getattr(ray._private, "worker", None)
+    if hasattr(printing, "_worker_logs_enabled"):
+        printing._worker_logs_enabled = False
 
 
 def _start(ray: Any, scratch: Path, cores: int) -> None:  # noqa: ANN401
@@ -102,7 +113,7 @@ def _join(ray: Any, address: str) -> None:  # noqa: ANN401
         raise _unreachable(address, _first_line(error)) from error
 
 
-def _greet(address: str) -> None:
+def _greet(ray: Any, address: str) -> None:  # noqa: ANN401
     """See that something like Ray listens; Ray itself would try for minutes, and say so.
 
     Raises:
@@ -117,11 +128,14 @@ def _greet(address: str) -> None:
             f"--address is '{printable(address, 100)}', HOST:PORT, ray://HOST:PORT, auto or local "
             "was expected"
         )
+    host = host.strip("[]")
+    if host in ("localhost", "127.0.0.1", "::1") and not address.startswith("ray://"):
+        host = ray.util.get_node_ip_address()  # as Ray does
     try:
-        reply = _reply_of(host.strip("[]"), int(port))
+        reply = _reply_of(host, int(port))
     except OSError as error:
-        reason = error.strerror or ("no answer" if isinstance(error, TimeoutError) else str(error))
-        raise _unreachable(address, reason) from error
+        reason = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise _unreachable(address, f"{host}: {reason}") from error
     if reply.startswith(b"HTTP"):
         raise _unreachable(address, "a web page answers there: the dashboard has its own port")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,42 +11,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from conceptset.errors import UsageError
 from conceptset.io.parallel import Engine, usable_cores
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from dissect.activations import choose_device
 from dissect.errors import RunExistsError
-from dissect.finishing import finish_run
-from dissect.job import Job, ModelSpec, describe_job, open_plan, read_job, write_job
-from dissect.merging import merge_here, run_on
+from dissect.finishing import Outcome, finish_run
+from dissect.job import Job, ModelSpec, share_job, write_job
+from dissect.merging import run_on
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
-from dissect.parts import scan_into
+from dissect.parts import scan_into, shard_folder
 from dissect.plan import Plan, Progress, Thresholds, Timings
-from dissect.planning import describe_model, describe_set, make_plan
+from dissect.planning import prepare_job
 from dissect.rundir import claim, inspect, join, sweep
 from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.scan import make_stores, scan_shard
-from dissect.shards import WHOLE, Shard, ShardFolder
-from dissect.state import Run, RunConfig, RunLayout, Triple, fingerprint_of
+from dissect.shards import WHOLE, Shard
+from dissect.state import Run, RunConfig, RunLayout, Triple
 from dissect.tallying import tally_images, tile_streams
-
-_DEFAULT_MEMORY = 4 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished run.
-
-    Attributes:
-        run: Its description.
-        root: Its directory.
-        unchanged: True if it had been complete before, so that nothing was done.
-    """
-
-    run: Run
-    root: Path
-    unchanged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +146,7 @@ def run_dissection(
     spec: ModelSpec | None = None,
     distributed: Distributed | None = None,
     overwrite: bool = False,
+    timings: Timings | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Dissect a loaded model; see `dissect_model`.
@@ -186,10 +168,11 @@ def run_dissection(
         spec: How other processes load the model; needed with `distributed`.
         distributed: Do the work elsewhere; the outcome has the same bytes.
         overwrite: As there.
+        timings: What was spent before, to be told in run.json with the rest.
         progress: As there.
     """
-    timings = Timings()
-    job, plan = _prepare(
+    timings = timings or Timings()
+    job, plan = prepare_job(
         model,
         concept_set,
         config,
@@ -240,17 +223,20 @@ def scan_one_shard(
     passes: int = 1,
     spec: ModelSpec | None = None,
     progress: Progress | None = None,
-) -> Timings:
+) -> bool:
     """Scan one of several parts of a run; `merge_run` finishes it when all are there.
 
     Arguments are those of `run_dissection`. Other processes may scan other shards at the same
     time, on this machine or on others that see `out`.
 
+    Returns:
+        Whether the shard has to be merged: False if the whole run is complete already.
+
     Raises:
         RunExistsError: Another run is in the way, or the shard is being scanned.
     """
     timings = Timings()
-    job, plan = _prepare(
+    job, plan = prepare_job(
         model,
         concept_set,
         config,
@@ -263,96 +249,14 @@ def scan_one_shard(
         spec=spec,
         timings=timings,
     )
+    if inspect(out, job.fingerprint)[0] == "complete":
+        return False
     with join(out, job.fingerprint) as layout:
-        if not layout.job.is_file():
-            write_job(layout, job, plan)
+        share_job(layout, job, plan)
         scan_into(
             layout, job.fingerprint, model.module, plan, shard, timings=timings, progress=progress
         )
-    return timings
-
-
-def merge_run(
-    out: Path,
-    *,
-    set_path: Path | None = None,
-    device: torch.device | None = None,
-    workers: int | None = None,
-    max_memory: int | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Finish a run all of whose shards were scanned.
-
-    Args:
-        out: The run.
-        set_path: Where the set lies, if it was moved since.
-        device: For layers that need a second pass; None: the kind the run was begun on.
-        workers: Threads that tally.
-        max_memory: Bytes of activations kept in memory.
-        progress: Called with (stage, done, total).
-
-    Raises:
-        IncompleteError: Shards are missing, or have to be scanned again.
-        SourceError: There is no run, or the set is another.
-    """
-    timings = Timings()
-    layout = RunLayout(out)
-    job = read_job(layout)
-    status, standing = inspect(out, job.fingerprint)
-    if status == "complete" and standing is not None:
-        sweep(layout)
-        return Outcome(standing, out, unchanged=True)
-    plan = open_plan(
-        layout,
-        job,
-        set_path=set_path,
-        device=device,
-        workers=_workers(workers, job.config),
-        max_memory=_memory(max_memory),
-    )
-    torch.set_num_threads(job.config.threads)
-    with claim(out, job.fingerprint, overwrite=False):
-        outcomes = merge_here(layout, job, plan, timings=timings, progress=progress)
-        run = finish_run(layout, outcomes, plan, job, timings=timings)
-    return Outcome(run, out, unchanged=False)
-
-
-def _prepare(
-    model: LoadedModel,
-    concept_set: ConceptSet,
-    config: RunConfig,
-    *,
-    device: torch.device,
-    name: str | None,
-    thresholds: Mapping[str, Thresholds] | None,
-    workers: int | None,
-    max_memory: int | None,
-    passes: int,
-    spec: ModelSpec | None,
-    timings: Timings,
-) -> tuple[Job, Plan]:
-    """All that can be refused is refused here."""
-    with timings.measure("prepare"):
-        plan = make_plan(
-            model,
-            concept_set,
-            config,
-            device=device,
-            thresholds=thresholds or {},
-            workers=_workers(workers, config),
-            max_memory=_memory(max_memory),
-            passes=passes,
-        )
-        set_record, model_record = describe_set(plan), describe_model(model)
-        job = describe_job(
-            plan,
-            fingerprint=fingerprint_of(plan.config, set_record, model_record),
-            name=name or model.name,
-            concept_set=set_record,
-            model=model_record,
-            spec=spec,
-        )
-    return job, plan
+    return True
 
 
 def _work_here(
@@ -364,7 +268,7 @@ def _work_here(
     progress: Progress | None,
 ) -> Outcomes:
     """Everything but the writing, in this process."""
-    folder = ShardFolder(layout.shards / WHOLE.folder, job.fingerprint)
+    folder = shard_folder(layout, job.fingerprint, plan, WHOLE)
     stores = make_stores(plan, folder)
     scan_shard(module, plan, WHOLE, stores, folder=folder, timings=timings, progress=progress)
     with timings.measure("thresholds"):
@@ -396,21 +300,3 @@ def _check_name(standing: Run, name: str | None, out: Path) -> None:
             path=out,
             hint="Leave --name out, choose another --out, or give --overwrite to start anew.",
         )
-
-
-def _workers(given: int | None, config: RunConfig) -> int:
-    if given is not None and given < 1:
-        raise UsageError(f"--workers is {given}, at least 1 was expected")
-    return max(1, min(8, usable_cores() - config.threads)) if given is None else given
-
-
-def _memory(given: int | None) -> int:
-    return min(_DEFAULT_MEMORY, total_memory() // 2) if given is None else given
-
-
-def total_memory() -> int:
-    """Bytes of memory of this machine; 8 GiB where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 8 << 30

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
 from dissect.annotators.writing import write_annotators
@@ -29,6 +32,21 @@ from dissect.writing import (
     write_shared,
     write_voices,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        run: Its description.
+        root: Its directory.
+        unchanged: True if it had been complete before, so that nothing was done.
+    """
+
+    run: Run
+    root: Path
+    unchanged: bool
 
 
 def finish_run(

@@ -133,6 +133,26 @@ def write_job(layout: RunLayout, job: Job, plan: Plan) -> None:
     write_file(layout.job, format_json(job.model_dump(mode="json")))
 
 
+def share_job(layout: RunLayout, job: Job, plan: Plan) -> None:
+    """Write job.json, unless who came first has; what is found now is where others will look.
+
+    Raises:
+        UsageError: The run was begun with another number of passes.
+    """
+    if layout.job.is_file():
+        first = read_job(layout)
+        if first.passes != job.passes:
+            raise UsageError(
+                f"the run was begun with --passes {first.passes}, this is --passes {job.passes}",
+                path=layout.root,
+                hint="Give every shard the same, or remove the directory to start anew.",
+            )
+        job = job.model_copy(update={"name": first.name, "model": first.model})
+        if job == first:
+            return
+    write_job(layout, job, plan)
+
+
 def read_job(layout: RunLayout) -> Job:
     """The job of a run in progress.
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import torch
+
 from conceptset.errors import IncompleteError
 from conceptset.io.parallel import Engine, Need
-from dissect.job import Job
+from dissect.finishing import Outcome, finish_run
+from dissect.job import Job, open_plan, read_job
 from dissect.parts import (
     Part,
     distrust,
@@ -21,15 +24,64 @@ from dissect.parts import (
     write_thresholds,
 )
 from dissect.plan import Plan, Progress, Thresholds, Timings
+from dissect.planning import memory_budget, worker_threads
+from dissect.rundir import claim, sweep
 from dissect.runner import Outcomes, outcomes_of, thresholds_of
 from dissect.shards import Shard, find_shards
-from dissect.state import RunLayout
+from dissect.state import RunLayout, open_run
 from dissect.tallying import tally_images, tile_streams
 
 _MOST_ATTEMPTS = 3  # at bounds that turn out too high
 
 
-def scanned_shards(layout: RunLayout, fingerprint: str) -> list[Shard]:
+def merge_run(
+    out: Path,
+    *,
+    set_path: Path | None = None,
+    device: torch.device | None = None,
+    workers: int | None = None,
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Finish a run all of whose shards were scanned.
+
+    Args:
+        out: The run; one that is complete is returned as it is.
+        set_path: Where the set lies, if it was moved since.
+        device: For layers that need a second pass; None: the kind the run was begun on.
+        workers: Threads that tally.
+        max_memory: Bytes of activations kept in memory.
+        progress: Called with (stage, done, total).
+
+    Raises:
+        IncompleteError: Shards are missing, or have to be scanned again.
+        SourceError: There is no run, or the set is another.
+        RunExistsError: A process is at work on a shard.
+    """
+    timings = Timings()
+    layout = RunLayout(out)
+    if layout.manifest.is_file():
+        standing = open_run(out)
+        sweep(layout)
+        return Outcome(standing, out, unchanged=True)
+    with timings.measure("prepare"):
+        job = read_job(layout)
+        torch.set_num_threads(job.config.threads)
+        plan = open_plan(
+            layout,
+            job,
+            set_path=set_path,
+            device=device,
+            workers=worker_threads(workers, job.config),
+            max_memory=memory_budget(max_memory),
+        )
+    with claim(out, job.fingerprint, overwrite=False):
+        outcomes = merge_here(layout, job, plan, timings=timings, progress=progress)
+        run = finish_run(layout, outcomes, plan, job, timings=timings)
+    return Outcome(run, out, unchanged=False)
+
+
+def scanned_shards(layout: RunLayout, fingerprint: str, plan: Plan) -> list[Shard]:
     """The shards of a run, all of which were scanned.
 
     Raises:
@@ -39,7 +91,7 @@ def scanned_shards(layout: RunLayout, fingerprint: str) -> list[Shard]:
     done = [
         shard
         for shard in found
-        if (state := shard_folder(layout, fingerprint, shard).read()) and state.complete
+        if (state := shard_folder(layout, fingerprint, plan, shard).read()) and state.complete
     ]
     ways = sorted({shard.of for shard in found})
     for of in ways:
@@ -51,7 +103,7 @@ def scanned_shards(layout: RunLayout, fingerprint: str) -> list[Shard]:
             path=layout.root,
             hint="Give 'dissect run' with --shard 1/N to --shard N/N first.",
         )
-    best = max(ways, key=lambda of: sum(shard.of == of for shard in done))
+    best = max(ways, key=lambda of: (sum(shard.of == of for shard in done), of))
     missing = [str(shard) for shard in Shard.all(best) if shard not in done]
     more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
     raise IncompleteError(
@@ -91,14 +143,16 @@ def merge_here(
     Raises:
         IncompleteError: Shards are missing, or must be scanned again.
     """
-    shards = scanned_shards(layout, job.fingerprint)
+    shards = scanned_shards(layout, job.fingerprint, plan)
     with timings.measure("thresholds"):
         thresholds = select_or_distrust(layout, job.fingerprint, plan, shards)
     if thresholds is None:
         raise IncompleteError(
-            "the bound that the shards began with was too high for some units",
+            "the activations that the shards left out may have mattered for some units: they began "
+            "with a bound, guessed from a few images, that was too high",
             path=layout.root,
-            hint="Give the 'dissect run' commands with --shard again; these units then have none.",
+            hint="Give the 'dissect run' command of each shard again, which does without it for "
+            "these units, then merge.",
         )
     stores = []
     for shard in shards:
@@ -106,7 +160,8 @@ def merge_here(
         if one is None:
             raise AssertionError(f"shard {shard} was not scanned")
         stores.append(one)
-    module = job.load_model().to(plan.device) if plan.rescanned else None
+    with timings.measure("model"):
+        module = job.load_model().to(plan.device) if plan.rescanned else None
     tallied = tally_images(
         plan,
         shards,

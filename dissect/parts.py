@@ -84,10 +84,10 @@ def scan_into(
     Raises:
         RunExistsError: Another process is at work on the shard, and was after `wait` seconds.
     """
-    folder = shard_folder(layout, fingerprint, shard)
+    folder = shard_folder(layout, fingerprint, plan, shard)
     folder.root.mkdir(parents=True, exist_ok=True)
     spent = timings or Timings()
-    with locked(folder.root / "lock", wait=wait):
+    with locked(folder.root / "lock", what="shard", wait=wait):
         floors = None
         if wants_pilot(plan, shard.of):
             with spent.measure("pilot"):
@@ -105,9 +105,9 @@ def scan_into(
         )
 
 
-def shard_folder(layout: RunLayout, fingerprint: str, shard: Shard) -> ShardFolder:
+def shard_folder(layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard) -> ShardFolder:
     """Where a shard is kept."""
-    return ShardFolder(layout.shards / shard.folder, fingerprint)
+    return ShardFolder(layout.shards / shard.folder, fingerprint, plan.passes)
 
 
 def _shared_floors(layout: RunLayout, module: nn.Module, plan: Plan) -> Mapping[str, MapArray]:
@@ -143,7 +143,7 @@ def open_stores(
     layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard
 ) -> list[Store] | None:
     """The stores of a shard as they were left; None if it was not scanned to its end."""
-    folder = shard_folder(layout, fingerprint, shard)
+    folder = shard_folder(layout, fingerprint, plan, shard)
     state = folder.read()
     if state is None or not state.complete:
         return None
@@ -183,8 +183,8 @@ def tally_part(part: Part) -> None:
     layout = part.layout
     job = read_job(layout)
     module, plan = _prepare(part, job)
-    folder = shard_folder(layout, job.fingerprint, part.shard)
-    with locked(folder.root / "lock", wait=_WAIT_SECONDS):
+    folder = shard_folder(layout, job.fingerprint, plan, part.shard)
+    with locked(folder.root / "lock", what="shard", wait=_WAIT_SECONDS):
         stores = open_stores(layout, job.fingerprint, plan, part.shard)
         if stores is None:
             raise AssertionError(f"shard {part.shard} was not scanned")
@@ -228,7 +228,7 @@ def join_parts(
 ) -> Outcomes:
     """What all shards found together, after `tally_part` of each."""
     thresholds = _read_thresholds(layout, len(plan.layers))
-    folders = [shard_folder(layout, fingerprint, shard).root for shard in shards]
+    folders = [shard_folder(layout, fingerprint, plan, shard).root for shard in shards]
     heard = HeardImages(plan.panel.voices)
     for folder in folders:
         widths = HeardImages.widths(plan.panel.voices)

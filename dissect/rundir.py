@@ -28,6 +28,9 @@ from dissect.state import Run, RunLayout, open_run
 
 Status = Literal["new", "incomplete", "complete", "other", "foreign"]
 _OTHERWISE = "Choose another --out, or give --overwrite to start anew."
+# held for a moment by each process that scans a shard: only one says whose the directory is
+_BEGINNING = "lock-of-beginning"
+_BEGINNING_SECONDS = 60.0
 
 
 def inspect(root: Path, fingerprint: str) -> tuple[Status, Run | None]:
@@ -59,7 +62,8 @@ def _is_untouched(layout: RunLayout) -> bool:
         return True
     unfinished = f".{layout.pending.name}.partial-"
     return layout.shards.is_dir() and all(
-        path == layout.lock or path.name.startswith(unfinished) for path in layout.shards.iterdir()
+        path.name in (layout.lock.name, _BEGINNING) or path.name.startswith(unfinished)
+        for path in layout.shards.iterdir()
     )
 
 
@@ -86,6 +90,8 @@ def claim(root: Path, fingerprint: str, *, overwrite: bool) -> Iterator[RunLayou
         OutputError: It cannot be written.
     """
     status = _check(root, fingerprint, overwrite=overwrite)
+    if status == "complete" and not overwrite:
+        raise _just_written(root)
     aside: Path | None = None
     with ExitStack() as stack:
         try:
@@ -124,13 +130,14 @@ def join(root: Path, fingerprint: str) -> Iterator[RunLayout]:
         RunExistsError: Something else is in the way, or a process is finishing the run.
         OutputError: It cannot be written.
     """
-    status = _check(root, fingerprint, overwrite=False)
+    _check(root, fingerprint, overwrite=False)
     layout = RunLayout(root)
     try:
         layout.shards.mkdir(parents=True, exist_ok=True)
         with locked(layout.lock, shared=True):
-            if status == "new" and not layout.pending.is_file():
-                write_file(layout.pending, format_json({"fingerprint": fingerprint}))
+            with locked(layout.shards / _BEGINNING, wait=_BEGINNING_SECONDS):
+                if not layout.pending.is_file():
+                    write_file(layout.pending, format_json({"fingerprint": fingerprint}))
             _check_unchanged(root, fingerprint, "incomplete")
             yield layout
     except OSError as error:
@@ -160,11 +167,15 @@ def _check_unchanged(root: Path, fingerprint: str, expected: Status) -> None:
     """Nobody may have come first between the look at the directory and the lock."""
     now, _ = inspect(root, fingerprint)
     if now not in (expected, "incomplete"):
-        raise RunExistsError(
-            "another process has just written there",
-            path=root,
-            hint="Give the same command again to see what stands there now.",
-        )
+        raise _just_written(root)
+
+
+def _just_written(root: Path) -> RunExistsError:
+    return RunExistsError(
+        "another process has just written there",
+        path=root,
+        hint="Give the same command again to see what stands there now.",
+    )
 
 
 def _unwritable(root: Path, error: OSError) -> OutputError:

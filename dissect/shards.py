@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ except ImportError:  # Windows: two processes at one run are not kept apart ther
 _NAME = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<of>[1-9]\d*)")
 MAX_SHARDS = 100_000
 _BETWEEN_SECONDS = 0.2  # tries to get a lock
+_SCHEMA = 1  # of a folder; what another version has kept cannot be gone on from
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +102,7 @@ def find_shards(folder: Path) -> list[Shard]:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """How far a shard has come.
+    """How far a shard has come; its stores are those of as many passes as its folder says.
 
     Attributes:
         batch: The next batch of the run.
@@ -124,10 +126,12 @@ class ShardFolder:
     Attributes:
         root: Its folder.
         fingerprint: Of the run.
+        passes: Of the run; stores of another number are of another kind, and begun anew.
     """
 
     root: Path
     fingerprint: str
+    passes: int = 1
 
     @property
     def state(self) -> Path:
@@ -141,15 +145,17 @@ class ShardFolder:
         return folder
 
     def write(self, progressed: Progressed) -> None:
-        """Replace the state; everything it names must be on disk."""
+        """Replace the state; the files that it names are brought to the disk first."""
         arrays: dict[str, NDArray[Any]] = {}
+        sizes = {str(file.relative_to(self.root)): _flush(file) for file in self._named(progressed)}
         for place, (bound, ties) in enumerate(zip(progressed.bounds, progressed.ties, strict=True)):
             arrays[f"{place}.bound"], arrays[f"{place}.ties"] = bound, ties
         content = {
-            "run": self.fingerprint,
+            **self._whose(),
             "batch": progressed.batch,
             "complete": progressed.complete,
             "layers": list(progressed.layers),
+            "sizes": sizes,
         }
         metadata = {"state": json.dumps(content, sort_keys=True)}
         write_file(self.state, encode_arrays(arrays, metadata))
@@ -158,27 +164,39 @@ class ShardFolder:
         """The state; None if there is none of this run.
 
         Raises:
-            LayoutError: It is broken.
+            LayoutError: It is broken, or a file that it names is not as it was.
         """
         if not self.state.is_file():
             return None
+        hint = f"Remove the directory {self.root}, and give the same command again."
         try:
             with safe_open(self.state, framework="numpy") as stream:
                 content = json.loads((stream.metadata() or {}).get("state", "{}"))
-                if content.get("run") != self.fingerprint:
+                if {name: content.get(name) for name in self._whose()} != self._whose():
                     return None
+                sizes = dict(content["sizes"])
                 places = range(len(content["layers"]))
                 bounds = tuple(stream.get_tensor(f"{place}.bound") for place in places)
                 ties = tuple(stream.get_tensor(f"{place}.ties") for place in places)
         except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise LayoutError(
-                f"cannot be read ({error})",
-                path=self.state,
-                hint="Give --overwrite to start the run anew.",
-            ) from error
+            raise LayoutError(f"cannot be read ({error})", path=self.state, hint=hint) from error
+        for name, size in sizes.items():
+            file = self.root / name
+            found = f"{file.stat().st_size} bytes" if file.is_file() else "no such file"
+            if found != f"{size} bytes":
+                message = f"should have {size} bytes as {self.state.name} says, found {found}"
+                raise LayoutError(message, path=file, hint=hint)
         return Progressed(
             content["batch"], content["complete"], tuple(content["layers"]), bounds, ties
         )
+
+    def _whose(self) -> dict[str, object]:
+        """What must be equal for a state to be gone on from."""
+        return {"run": self.fingerprint, "passes": self.passes, "schema_version": _SCHEMA}
+
+    def _named(self, progressed: Progressed) -> Iterator[Path]:
+        for place, layer in enumerate(progressed.layers):
+            yield from (self.layer(place) / name for name in layer["files"])
 
     def tidy(self, kept: Sequence[Path]) -> None:
         """Remove what a process that was stopped left behind: all files of layers but `kept`."""
@@ -187,14 +205,24 @@ class ShardFolder:
                 path.unlink(missing_ok=True)
 
 
+def _flush(file: Path) -> int:
+    """Bring a file to the disk, whoever wrote it; its size in bytes."""
+    with file.open("r+b") as stream:
+        os.fsync(stream.fileno())
+        return os.fstat(stream.fileno()).st_size
+
+
 @contextmanager
-def locked(file: Path, *, shared: bool = False, wait: float = 0.0) -> Iterator[None]:
+def locked(
+    file: Path, *, what: str = "run", shared: bool = False, wait: float = 0.0
+) -> Iterator[None]:
     """Hold a lock; the system gives it back however the process ends.
 
     On a file system without locks nothing keeps two processes apart.
 
     Args:
         file: Made if it is missing; its folder must exist.
+        what: It stands for, in messages.
         shared: Others may hold it, too, if they share it.
         wait: Seconds to wait for another process to let go of it.
 
@@ -212,9 +240,9 @@ def locked(file: Path, *, shared: bool = False, wait: float = 0.0) -> Iterator[N
                     time.sleep(_BETWEEN_SECONDS)
                     continue
                 raise RunExistsError(
-                    "another process is at work on this run",
+                    f"another process is at work on this {what}",
                     path=file.parent,
-                    hint="Wait until it has ended, or choose another --out.",
+                    hint="Wait until it has ended; nothing was changed.",
                 ) from error
             except OSError as error:
                 if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):

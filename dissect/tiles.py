@@ -105,8 +105,9 @@ class Chunk:
 
     def only(self, wanted: slice | NDArray[np.bool_] | IntArray) -> Chunk:
         """The chunk with some of its tiles."""
-        parts = (self.rows, self.units, self.tiles, self.patches)
-        return Chunk(*(part[wanted] for part in parts))
+        return Chunk(
+            self.rows[wanted], self.units[wanted], self.tiles[wanted], self.patches[wanted]
+        )
 
     def pairs(self) -> tuple[IntArray, IntArray]:
         """Where each (row, unit) begins, and for each tile which of those it belongs to.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-import dissect.api
+import dissect.finishing
 import dissect.rundir
 from conceptset.errors import IncompleteError, OutputError, UsageError
 from dissect.errors import RunExistsError
 from dissect.state import open_run
+from dissect.store import Stored
 
 
 def test_a_complete_run_is_left_alone(run):
@@ -71,7 +71,7 @@ def test_an_unfinished_run_is_continued_by_the_same_command_only(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(dissect.api, "write_photographs", fail)
+        patch.setattr(dissect.finishing, "write_photographs", fail)
         with pytest.raises(KeyboardInterrupt):
             run()
     with pytest.raises(IncompleteError, match="not complete"):
@@ -122,7 +122,7 @@ def test_a_failing_replacement_puts_the_old_run_back(run, monkeypatch, tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dissect.api, "write_layer", full)
+        patch.setattr(dissect.finishing, "write_layer", full)
         with pytest.raises(OutputError, match="No space left on device") as caught:
             run(quantile="0.3", overwrite=True)
     assert caught.value.exit_code == 3
@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_a_run_to_continue(run, monkeypatch, tmp_path):
         with pytest.raises(OutputError, match="No space left"):
             run("first")
     with monkeypatch.context() as patch:
-        patch.setattr(np.lib.format, "write_array_header_1_0", full)
+        patch.setattr(Stored, "write", full)
         with pytest.raises(OutputError, match="No space left"):
             run(max_memory=1)
     assert not (tmp_path / "run" / "run.json").exists()

@@ -97,8 +97,9 @@ def expect_intersection(counts: Counts, *, units: int, labels: int) -> FloatArra
         for area, truth, pixels in side_by_side([counts.area, counts.truth, counts.pixels]):
             table = np.searchsorted(part, pixels[:, 1])
             table[part[np.minimum(table, len(part) - 1)] != pixels[:, 1]] = -1
-            if area[:, 1].max(initial=0) >= units or truth[:, 1].max(initial=0) >= labels:
-                raise IndexError("the counts hold a unit or a label that is not known")
+            for numbers, known in ((area[:, 1], units), (truth[:, 1], labels)):
+                if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= known:
+                    raise IndexError("the counts hold a unit or a label that is not known")
             _multiply(area, truth, pixels, table, products)
         for size, product in zip(part.tolist(), products, strict=True):
             expected += product / size  # integers first, one division for each size

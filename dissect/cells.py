@@ -14,7 +14,7 @@ from dissect.counts import IntArray
 from dissect.entries import Entries
 from dissect.upsample import FloatArray
 
-Weights = NDArray[np.uint8] | NDArray[np.int32]
+Weights = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,14 @@ def _place(
 
 
 def narrow_weights(weights: NDArray[np.float32]) -> Weights:
-    """Whole numbers as narrow as they may be: what a sum over resamples waits for is memory."""
-    if weights.max(initial=0) <= 255:
-        return weights.astype(np.uint8)
-    return weights.astype(np.int32)
+    """Whole numbers as narrow as they may be: what a sum over resamples waits for is memory.
+
+    Raises:
+        ValueError: One is negative or beyond 65,535.
+    """
+    if weights.min(initial=0) < 0 or weights.max(initial=0) > np.iinfo(np.uint16).max:
+        raise ValueError("an image cannot be drawn less than never or more than 65,535 times")
+    return weights.astype(np.uint16)
 
 
 def sum_cells(cells: Cells, weights: Weights, figures: range) -> FloatArray:

@@ -35,7 +35,7 @@ from dissect.upsample import FloatArray
 RESAMPLES = 1000
 MAX_IMAGES = 4096  # that are drawn one by one; of more, groups are
 GROUPS = 1024
-_ENTRIES = 1 << 24  # of the counts, 12 bytes each, that are laid out by unit at a time
+_ENTRIES = 3 << 23  # of the counts, 12 bytes each, that are laid out by unit at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,10 +295,11 @@ def bound_ious(sampler: LayerSampler, *, iou_threshold: float, workers: int = 1)
     found: list[Bounds] = []
     with ThreadPoolExecutor(workers) as pool:
         for units in sampler.ranges():
-            bound = partial(
-                sampler.lay_out(units).bound, images=images, iou_threshold=iou_threshold
+            laid = sampler.lay_out(units)
+            found += pool.map(
+                partial(laid.bound, images=images, iou_threshold=iou_threshold), units
             )
-            found += pool.map(bound, units)
+            del laid  # before the next ones are laid out
     probability = np.concatenate([np.empty(0), *(one.probability for one in found)])
     if len(sampler.samples.rows) < MIN_IMAGES:
         probability[:] = np.nan

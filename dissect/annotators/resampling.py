@@ -96,6 +96,7 @@ def resample_layer(
                 for annotator, found in labels.items():
                     best[annotator, unit] = found
                 means.update({(unit, label): interval for label, interval in rows.items()})
+            del laid, find  # before the next units are laid out
     return Resampled(best, means)
 
 

@@ -373,6 +373,23 @@ def test_resamples_of_figures_are_the_figures_of_resamples(tmp_path):
             )
 
 
+@pytest.mark.parametrize("absent", [0.0, 0.35])
+def test_neither_blocks_nor_parts_nor_threads_can_be_seen_in_the_comparison(
+    tmp_path, monkeypatch, absent
+):
+    world = make_world(1, images=25, people=3, absent=absent)
+    found = []
+    for name, workers in (("whole", 1), ("cut", 3)):
+        if name == "cut":
+            monkeypatch.setattr("dissect.rows.BLOCK", 17)
+            monkeypatch.setattr("dissect.intervals._ENTRIES", 200)
+        layout, run = write_world(tmp_path / name, world)
+        write_annotators(layout, run, WORDS, workers=workers)
+        paths = sorted(path for path in layout.root.rglob("*") if path.is_file())
+        found.append({path.relative_to(layout.root): path.read_bytes() for path in paths})
+    assert found[0] == found[1]
+
+
 def label_by(world, maps, unit, images_of):
     ious = {label: unit_iou(world, maps, unit, label, images_of(label)) for label in NAMES}
     return best_plainly(ious)

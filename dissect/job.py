@@ -202,6 +202,12 @@ def open_plan(
         SourceError: The set is not there, or is another.
     """
     config = job.config
+    if set_path is None and not Path(job.set_path).is_dir():
+        raise SourceError(
+            "the set is not where it was when the run was begun",
+            path=Path(job.set_path),
+            hint="If it was moved, give --set SET.",
+        )
     concept_set = open_concept_set(set_path or Path(job.set_path), config.index)
     entries = select_entries(concept_set, split=config.split, limit=config.limit)
     categories = check_categories(concept_set, config.categories)

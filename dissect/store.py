@@ -162,7 +162,12 @@ class TileStore:
             self.flush()
 
     def compact(self) -> None:
-        """Raise the bound as far as what is stored allows, and drop the tiles below it."""
+        """Raise the bound as far as what is stored allows, and drop the tiles below it.
+
+        A threshold that was given stands: all tiles above it are wanted, however many.
+        """
+        if self.given is not None:
+            return
         with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
             self._raise_bound(pool)
             kept = [chunk for chunk in pool.map(self._above, self._loose) if len(chunk.rows)]

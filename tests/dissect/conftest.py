@@ -136,6 +136,12 @@ def build_set(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def write_pictures():
+    """`write_set` with the labels of `make_pictures`."""
+    return lambda root, pictures: write_set(root, pictures, CATEGORIES)
+
+
+@pytest.fixture(scope="session")
 def make_pictures():
     """`random_pictures`."""
     return random_pictures

@@ -78,7 +78,7 @@ def finish_run(
     if run.annotators:
         with timings.measure("annotators"):
             words = vocabulary_of(plan.concept_set, plan.categories)
-            write_annotators(layout, run, words, samples=samples)
+            write_annotators(layout, run, words, samples=samples, workers=plan.workers)
     spent = {**timings.seconds, "peak_memory": peak_memory()}
     run = run.model_copy(update={"timings": spent})
     write_run(layout, run)

@@ -17,9 +17,11 @@ import pytest
 from PIL import Image
 
 from conceptset.build import BuildOptions, build_set
+from conceptset.findings import Problems
 from conceptset.formats import detect
 from conceptset.formats.ade20k import FORMAT
-from conceptset.formats.base import Candidate
+from conceptset.formats.base import Candidate, ReadContext
+from conceptset.io.catalogue import ImageCatalogue
 from conceptset.raster import rasterize
 from conceptset.validate import validate
 
@@ -34,6 +36,14 @@ def home(shared):
     return shared / "samples/ade20k"
 
 
+@pytest.fixture(scope="module")
+def published(home):
+    """The records of the three images, and what was found to be wrong with them."""
+    problems = Problems("raise")
+    context = ReadContext(ImageCatalogue(home), problems, home.name)
+    return list(FORMAT.read(home, context)), problems.findings
+
+
 @cache
 def colours(path: Path):
     """(height, width, 3) of a mask."""
@@ -45,6 +55,19 @@ def mask_path(folder, stem, level):
     return folder / f"{stem}{'_seg' if level == 0 else f'_parts_{level}'}.png"
 
 
+@cache
+def classes(path):
+    """(height, width) of a mask: the number of each pixel's name, which R and G hold."""
+    return colours(path)[..., 0] // 10 * np.int32(256) + colours(path)[..., 1]
+
+
+@cache
+def values_of_blue(path):
+    """The values of B in a mask but 0, in order: they tell instances apart."""
+    return [value for value in np.unique(colours(path)[..., 2]).tolist() if value]
+
+
+@cache
 def objects_of(folder, stem):
     text = (folder / f"{stem}.json").read_bytes().decode("latin-1")
     return json.loads(text)["annotation"]["object"]
@@ -56,11 +79,12 @@ def truth_of(folder, stem):
     truth = {}
     for entry in objects_of(folder, stem):
         level = int(entry["parts"]["part_level"])
-        red, green, blue = (colours(mask_path(folder, stem, level))[..., c] for c in range(3))
+        mask = mask_path(folder, stem, level)
+        blue = colours(mask)[..., 2]
         with Image.open(folder / entry["instance_mask"]) as image:
             visible = np.asarray(image) == 255
         # within an object's own mask its class has one value of B, but for stray pixels
-        mine = (red // 10 == entry["name_ndx"] // 256) & (green == entry["name_ndx"] % 256)
+        mine = classes(mask) == entry["name_ndx"]
         found = np.bincount(blue[visible & mine], minlength=256)
         pixels = mine & (blue == found.argmax())
         assert found.max() >= 0.95 * np.count_nonzero(visible)
@@ -74,8 +98,8 @@ def truth_of(folder, stem):
     return truth
 
 
-def test_every_object_has_exactly_the_pixels_of_its_own_mask(home, read_format):
-    records, findings = read_format(FORMAT, home, home, on_error="raise")
+def test_every_object_has_exactly_the_pixels_of_its_own_mask(home, published):
+    records, findings = published
     assert findings == []
     assert [record.image for record in records] == [f"{STREET}/{stem}.jpg" for stem in STEMS]
     folder = home / STREET
@@ -101,9 +125,9 @@ def test_every_object_has_exactly_the_pixels_of_its_own_mask(home, read_format):
         assert (tag.kind, tag.name, tag.geometry, tag.part_of) == ("tag", "street", None, None)
 
 
-def test_counts_of_the_three_images(home, read_format):
+def test_counts_of_the_three_images(published):
     """Figures that were counted by hand with other tools."""
-    records, _ = read_format(FORMAT, home, home)
+    records, _ = published
     assert [record.size for record in records] == [(1536, 2048), (1650, 2200), (1467, 2200)]
     assert [len(record.regions) for record in records] == [71, 38, 33]
     assert [sum(r.part_of is not None for r in record.regions) for record in records] == [19, 3, 8]
@@ -126,7 +150,7 @@ def test_it_is_detected_and_nothing_else_claims_it(home):
     assert matching == ["ade20k"]
 
 
-def test_without_outlines_labels_are_the_same(home, read_format, tmp_path):
+def test_without_outlines_labels_are_the_same(home, published, read_format, tmp_path):
     """Then only document order tells objects of a class apart; the class of a pixel stays."""
     folder, stem = home / STREET, STEMS[0]
     document = json.loads((folder / f"{stem}.json").read_bytes().decode("latin-1"))
@@ -136,7 +160,7 @@ def test_without_outlines_labels_are_the_same(home, read_format, tmp_path):
     for name in (".jpg", "_seg.png", "_parts_1.png", "_parts_2.png"):
         (tmp_path / f"{stem}{name}").symlink_to(folder / f"{stem}{name}")
     # a link that leads out of the folder is refused
-    (record, *_), _ = read_format(FORMAT, home, home)
+    (record, *_), _ = published
     records, findings = read_format(FORMAT, tmp_path, tmp_path)
     assert records == []
     assert {finding.code for finding in findings} <= {"SRC006", "SRC003"}
@@ -164,9 +188,10 @@ def older_release(folder, stem, target):
     target.mkdir(parents=True)
     lines = []
     for key, (_, level, pixels, _) in truth_of(folder, stem).items():
-        blue = colours(mask_path(folder, stem, level))[..., 2]
+        mask = mask_path(folder, stem, level)
+        blue = colours(mask)[..., 2]
         entry = next(entry for entry in objects_of(folder, stem) if entry["id"] == key)
-        number = sorted(set(np.unique(blue).tolist()) - {0}).index(int(blue[pixels][0])) + 1
+        number = values_of_blue(mask).index(int(blue.flat[pixels.argmax()])) + 1
         occluded = int(entry["occluded"] == "yes")
         lines.append(
             f'{number:03} # {level} # {occluded} # {entry["name"]} # {entry["raw_name"]} # ""\n'
@@ -177,8 +202,8 @@ def older_release(folder, stem, target):
             (target / path.name).write_bytes(path.read_bytes())
 
 
-def test_the_release_of_2017_as_documented(home, read_format, tmp_path):
-    newer, _ = read_format(FORMAT, home, home)
+def test_the_release_of_2017_as_documented(home, published, read_format, tmp_path):
+    newer, _ = published
     for stem in STEMS:
         target = tmp_path / f"training/s/{stem}"
         older_release(home / STREET, stem, target)
@@ -233,14 +258,10 @@ def test_a_set_of_it_has_broden_s_pixels_and_validates(home, tmp_path):
         maps = [row["object"], *row["part"].split(";")]
         planes[stem] = len(maps) - 1
         for level, name in enumerate(maps):
-            mask = colours(mask_path(folder, stem, level)).astype(np.int32)
-            classes = mask[..., 0] // 10 * 256 + mask[..., 1]
-            small = np.asarray(
-                Image.fromarray(classes).resize((112, 112), Image.Resampling.NEAREST)
-            )
+            whole = Image.fromarray(classes(mask_path(folder, stem, level)))
+            small = np.asarray(whole.resize((112, 112), Image.Resampling.NEAREST))
             ours = colours(tmp_path / "set/images" / name).astype(np.int32)
-            for number, name_ndx in zip(
-                (ours[..., 0] + 256 * ours[..., 1]).ravel(), small.ravel(), strict=True
-            ):
+            pairs = {*zip((ours[..., 0] + 256 * ours[..., 1]).flat, small.flat, strict=True)}
+            for number, name_ndx in pairs:
                 assert number == (numbers[name_of[name_ndx]] if name_ndx else 0)
     assert planes == dict(zip(STEMS, (2, 1, 1), strict=True))

@@ -150,7 +150,7 @@ def test_the_base_is_clean(folder):
     assert [finding.severity for finding in findings] == [Severity.WARNING]
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(document=mutated())
 def test_mutated_documents(folder, document):
     read_all(folder, json.dumps(document))

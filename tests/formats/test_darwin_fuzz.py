@@ -126,7 +126,7 @@ def test_the_base_is_clean(folder):
     assert read_all(folder, json.dumps(BASE).encode()) == (6, [])
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(document=mutated())
 def test_mutated_documents(folder, document):
     read_all(folder, json.dumps(document).encode())

@@ -163,7 +163,7 @@ def test_the_bases_are_clean(folder, document):
     assert [(f.code, f.severity) for f in findings] == [("SRC056", Severity.WARNING)]
 
 
-@settings(max_examples=6 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(document=mutated())
 def test_mutated_documents(folder, document):
     read_all(folder, json.dumps(document))
@@ -200,7 +200,6 @@ def test_damaged_images(folder, place, junk, mask):
 
 
 @pytest.mark.real
-@settings(max_examples=2 * settings.default.max_examples)
 @given(data=st.data())
 def test_mutated_real_files(shared, folder, data):
     names = ("instance_segmentation/data_annotated/2011_000003", "primitives/primitives")

@@ -1,0 +1,243 @@
+"""A dissection against the forward pass that nobody can avoid.
+
+Both sides decode the same photographs ahead on the same threads (`load_batches`), run the same
+network with the same threads, batch size and memory format, and stop after the last layer asked
+for. The bare side has no other hook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import Options, Rounds, Table, per_image, take_turns
+
+PARTS = ("prepare", "load", "forward", "scan", "store", "thresholds", "tally", "write")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and its layers.
+
+    Attributes:
+        model: Of torchvision.
+        layers: Dotted names, in the order in which they run.
+        title: As the table calls it.
+        most: Images that are enough for so slow a model.
+    """
+
+    model: str
+    layers: tuple[str, ...]
+    title: str
+    most: int = 1 << 30
+
+
+CASES = (
+    Case("resnet18", ("layer4",), "resnet18 layer4"),
+    Case("resnet18", ("layer1", "layer2", "layer3", "layer4"), "resnet18 layer1 to layer4"),
+    Case("resnet50", ("layer4",), "resnet50 layer4", 1000),
+    Case(
+        "vit_b_16",
+        tuple(f"encoder.layers.encoder_layer_{number}" for number in range(12)),
+        "vit_b_16, 12 blocks",
+        400,
+    ),
+)
+PEOPLE_CASE = Case("resnet18", ("layer4",), "resnet18 layer4")
+GPU_CASE = Case("resnet50", ("relu", "layer1", "layer2", "layer3", "layer4"), "resnet50, 5 layers")
+
+
+def load(case: Case, options: Options, *, device: str = "cpu") -> Any:
+    """The model with random weights, as both sides use it."""
+    import torch
+
+    from dissect.models import load_model
+
+    torch.set_num_threads(options.threads)
+    model = load_model(case.model, weights="none")
+    model.module.eval().to(device, memory_format=torch.channels_last)
+    return model
+
+
+def full_run(
+    model: Any,
+    opened: Any,
+    case: Case,
+    out: Path,
+    options: Options,
+    further: Mapping[str, Any],
+) -> tuple[Any, float]:
+    """Everything `dissect run` does but the report.
+
+    Args:
+        model: Of `load`.
+        opened: The set.
+        case: What of it.
+        out: Written over.
+        options: How.
+        further: Arguments of `dissect_model`.
+
+    Returns:
+        run.json, and when the last count stood.
+    """
+    from dissect.api import dissect_model
+
+    counted = 0.0
+
+    def note(stage: str, done: int, total: int) -> None:
+        nonlocal counted
+        if stage == "tally" and done == total:
+            counted = options.clock()
+
+    outcome = dissect_model(
+        *(model.module, opened, case.layers, out),
+        mean=model.mean,
+        std=model.std,
+        overwrite=True,
+        threads=options.threads,
+        batch_size=options.batch_size,
+        progress=note,
+        **further,
+    )
+    return outcome.run, counted
+
+
+def bare_pass(
+    model: Any, opened: Any, last: str, options: Options, *, images: int, device: str = "cpu"
+) -> None:
+    """Decoding and the network up to the last layer asked for, as a dissection does both."""
+    import torch
+
+    from dissect.loader import load_batches
+    from dissect.planning import worker_threads
+    from dissect.state import RunConfig
+
+    config = RunConfig(layers=(last,), threads=options.threads)
+    entries = opened.entries[:images]
+    batches = load_batches(
+        *(opened, entries),
+        size=entries[0].image_size,
+        batch_size=options.batch_size,
+        mean=model.mean,
+        std=model.std,
+        workers=worker_threads(None, config),
+        device=torch.device(device),
+    )
+    with torch.inference_mode(), stop_after(model.module, last):
+        for batch in batches:
+            with contextlib.suppress(StopIteration):
+                model.module(batch.pixels)
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+@contextlib.contextmanager
+def stop_after(module: Any, layer: str) -> Iterator[None]:
+    """Nothing after a layer is computed; StopIteration comes out instead."""
+
+    def stop(*_: object) -> None:
+        raise StopIteration
+
+    handle = module.get_submodule(layer).register_forward_hook(stop)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def measure(
+    case: Case, opened: Any, options: Options, works: Mapping[str, Mapping[str, Any]]
+) -> tuple[Rounds, int]:
+    """Times of the bare pass, `bare`, and of dissections by the names of `works`.
+
+    Args:
+        case: The model and its layers.
+        opened: The set.
+        options: How.
+        works: Further arguments of `dissect_model` by name. Beside NAME there will be `NAME,
+            counted`, up to when the counts stand, and `NAME, PART` for the parts of run.json.
+
+    Returns:
+        The times, and how many images they are for.
+    """
+    model, images = load(case, options), min(len(opened.entries), case.most)
+
+    def ours(further: Mapping[str, Any], name: str) -> Mapping[str, float]:
+        begin = options.clock()
+        limit = {} if images == len(opened.entries) else {"limit": images}
+        run, counted = full_run(
+            model, opened, case, Path(home) / name, options, {**further, **limit}
+        )
+        parts = {f"{name}, {part}": float(run.timings.get(part, 0.0)) for part in PARTS}
+        return {f"{name}, counted": counted - begin, **parts}
+
+    bare = functools.partial(bare_pass, model, opened, case.layers[-1], options, images=images)
+    with tempfile.TemporaryDirectory() as home:
+        turns: dict[str, Any] = {"bare": bare}
+        turns |= {name: functools.partial(ours, more, name) for name, more in works.items()}
+        return take_turns(turns, options), images
+
+
+def measure_layers(opened: Any, options: Options, chosen: Sequence[str] = ()) -> list[Table]:
+    """Figure 1: one layer, several at once, larger models."""
+    cases = [case for case in CASES if not chosen or any(word in case.title for word in chosen)]
+    rows, parts = [], []
+    for case in cases:
+        rounds, images = measure(case, opened, options, {"ours": {"annotators": ("none",)}})
+        rows.append(_row(case.title, "ours", rounds, images))
+        shown = [per_image(rounds.median(f"ours, {part}"), images) for part in PARTS]
+        parts.append([case.title, *shown])
+    return [
+        Table("dissect", _heads(options), rows, _NOTES),
+        Table("dissect, parts", ["ms an image, wall time", *PARTS], parts),
+    ]
+
+
+def measure_annotators(opened: Any, options: Options) -> list[Table]:
+    """Figure 1, its last part: five people tallied at once, and the index alone."""
+    works = {"five": {"annotators": ("all",)}, "none": {"annotators": ("none",)}}
+    rounds, images = measure(PEOPLE_CASE, opened, options, works)
+    rows = [
+        _row(f"{PEOPLE_CASE.title}, {word}", name, rounds, images)
+        for name, word in (("five", "five annotators"), ("none", "index alone"))
+    ]
+    parts = [
+        [word, *(per_image(rounds.median(f"{name}, {part}"), images) for part in PARTS)]
+        for name, word in (("five", "five annotators"), ("none", "index alone"))
+    ]
+    return [
+        Table("annotators", _heads(options), rows, _NOTES),
+        Table("annotators, parts", ["ms an image, wall time", *PARTS], parts),
+    ]
+
+
+_NOTES = (
+    "`counted`: until all counts stand (checks and digests, the pass, thresholds, tally). `whole`: "
+    "with everything that is written, intervals included; the report is another command. Ratios "
+    "to the bare pass are those of the medians, and of the best and the worst round.",
+)
+
+
+def _heads(options: Options) -> list[str]:
+    return [
+        f"ms an image, {options.unit}",
+        *("images", "bare", "counted", "ratio", "whole", "ratio "),
+    ]
+
+
+def _row(title: str, name: str, rounds: Rounds, images: int) -> list[str]:
+    counted = f"{name}, counted"
+    return [
+        title,
+        str(images),
+        per_image(rounds.median("bare"), images),
+        per_image(rounds.median(counted), images),
+        rounds.spread(counted, "bare"),
+        per_image(rounds.median(name), images),
+        rounds.spread(name, "bare"),
+    ]

@@ -125,10 +125,13 @@ def _count(
     Returns:
         (pairs,) float32, the largest activation of each.
     """
-    if grid.reduces:
-        return _count_dense(chunk, starts, thresholds, grid, region, counts)
     up, over = grid.vertical, grid.horizontal
     highest = np.empty(len(counts), dtype=np.float32)
+    if grid.reduces:
+        limits = thresholds[chunk.units[starts[:-1]]]
+        tables = (up.first, up.taps, over.first, over.taps)
+        count_reduced(chunk.patches[starts[:-1]], limits, *tables, region, counts, highest)
+        return highest
     count_regions(
         *(chunk.patches, chunk.units, chunk.tiles, starts, thresholds),
         tiling.numbers,
@@ -138,24 +141,51 @@ def _count(
     return highest
 
 
-def _count_dense(
-    chunk: Chunk,
-    starts: IntArray,
-    thresholds: FloatArray,
-    grid: Grid,
+@compiled
+def count_reduced(
+    maps: MapArray,
+    limits: FloatArray,
+    row_first: IntArray,
+    row_taps: FloatArray,
+    column_first: IntArray,
+    column_taps: FloatArray,
     region: NDArray[np.int32],
     counts: CountArray,
-) -> MapArray:
-    """As `count_regions`, for whole maps that are reduced: a pixel depends on many cells."""
-    flat = region.reshape(-1)
-    places = starts[:-1]
-    highest = np.array([chunk.patches[place].max() for place in places], dtype=np.float32)
-    for pair, place in enumerate(places):
-        limit = thresholds[chunk.units[place]]
-        if float(highest[pair]) > limit:
-            mask = grid.spread(chunk.patches[place : place + 1])[0] > limit
-            counts[pair] = np.bincount(flat[mask.reshape(-1)], minlength=counts.shape[1])
-    return highest
+    highest: MapArray,
+) -> None:
+    """As `count_regions`, for whole maps that are reduced: a pixel depends on many cells.
+
+    Sums go over the columns, then over the rows, in float64.
+
+    Args:
+        maps: (pairs, h, w) float32.
+        limits: (pairs,) float64 thresholds.
+        row_first: (sh,), see `AxisTable`.
+        row_taps: (sh, k).
+        column_first: (sw,).
+        column_taps: (sw, k).
+        region: (sh, sw) int32.
+        counts: (pairs, regions) integers, added to.
+        highest: (pairs,) float32, overwritten with the largest activation of each.
+    """
+    across = np.empty((maps.shape[1], region.shape[1]))
+    for pair in range(maps.shape[0]):
+        highest[pair] = maps[pair].max()
+        if highest[pair] <= limits[pair]:
+            continue
+        for i in range(maps.shape[1]):
+            for x in range(region.shape[1]):
+                total = 0.0
+                for k in range(column_taps.shape[1]):
+                    total += maps[pair, i, column_first[x] + k] * column_taps[x, k]
+                across[i, x] = total
+        for y in range(region.shape[0]):
+            for x in range(region.shape[1]):
+                total = 0.0
+                for k in range(row_taps.shape[1]):
+                    total += across[row_first[y] + k, x] * row_taps[y, k]
+                if total > limits[pair]:
+                    counts[pair, region[y, x]] += 1
 
 
 @compiled

@@ -44,23 +44,41 @@ class AxisTable:
             cell i and cell i + 1 (the last cell and those before the first: clamped).
         weights: (pixels,) float64, share of cell i + 1; 0 where clamped.
         matrix: (pixels, cells) float64 rows of the triangle filter, if the axis is reduced.
+        first: (pixels,) int64, the first cell that a pixel depends on.
+        taps: (pixels, k) float64, the shares of that cell and those after it; 0 at the end.
     """
 
     starts: IntArray
     weights: FloatArray
     matrix: FloatArray | None
+    first: IntArray
+    taps: FloatArray
 
     def rows(self) -> FloatArray:
         """(pixels, cells) float64, the same as a matrix whichever way the axis goes."""
         if self.matrix is not None:
             return self.matrix
-        pixels, cells = len(self.weights), len(self.starts) - 1
-        lower = np.repeat(np.arange(cells), np.diff(self.starts))
-        matrix = np.zeros((pixels, cells))
-        places = np.arange(pixels)
-        matrix[places, lower] = 1.0 - self.weights
-        matrix[places, np.minimum(lower + 1, cells - 1)] += self.weights
-        return matrix
+        return _lines(len(self.starts) - 1, self.starts, self.weights)
+
+
+def _lines(cells: int, starts: IntArray, weights: FloatArray) -> FloatArray:
+    """(pixels, cells) rows of linear interpolation."""
+    lower = np.repeat(np.arange(cells), np.diff(starts))
+    matrix = np.zeros((len(weights), cells))
+    places = np.arange(len(weights))
+    matrix[places, lower] = 1.0 - weights
+    matrix[places, np.minimum(lower + 1, cells - 1)] += weights
+    return matrix
+
+
+def _taps(matrix: FloatArray) -> tuple[IntArray, FloatArray]:
+    """The part of each row that is not 0: where it begins, and its values."""
+    used = matrix != 0
+    first = used.argmax(axis=1)
+    most = int((matrix.shape[1] - used[:, ::-1].argmax(axis=1) - first).max())
+    first = np.minimum(first, matrix.shape[1] - most)
+    columns = first[:, np.newaxis] + np.arange(most)
+    return first, np.ascontiguousarray(np.take_along_axis(matrix, columns, axis=1))
 
 
 def axis_table(cells: int, pixels: int, *, offset: float, stride: float) -> AxisTable:
@@ -81,7 +99,9 @@ def axis_table(cells: int, pixels: int, *, offset: float, stride: float) -> Axis
     lower = np.floor(centres).astype(np.int64)
     starts = np.searchsorted(lower, np.arange(cells + 1)).astype(np.int64)
     matrix = None if stride >= 1 else _triangles(centres + 0.5, cells, 1.0 / stride)
-    return AxisTable(starts, centres - lower, matrix)
+    weights = centres - lower
+    first, taps = _taps(_lines(cells, starts, weights) if matrix is None else matrix)
+    return AxisTable(starts, weights, matrix, first, taps)
 
 
 def _triangles(centres: FloatArray, cells: int, reach: float) -> FloatArray:

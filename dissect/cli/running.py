@@ -16,7 +16,7 @@ Model = Annotated[
     option(
         "--model",
         metavar="MODEL",
-        help="resnet18, torchvision:NAME, package.module:callable or path/to/file.py:Class.",
+        help="resnet18, timm:NAME, FILE.pt2, package.module:callable or path/to/file.py:Class.",
     ),
 ]
 Weights = Annotated[

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 
 from conceptset.errors import UsageError, printable
-from conceptset.io.parallel import usable_cores
 from conceptset.io.paths import unique_slugs
 from conceptset.layout.reading import open_concept_set
 from conceptset.present.console import Progress, note, progress, show, show_table
@@ -175,7 +174,7 @@ def merge_shards(
             max_memory=max_memory,
             progress=advance,
         )
-    page, seconds = _report(outcome, jobs=workers or usable_cores(), quiet=silent)
+    page, seconds = _report(outcome, jobs=workers or outcome.run.config.threads, quiet=silent)
     if not as_json:
         _tell(outcome, page, seconds)
     return outcome, page

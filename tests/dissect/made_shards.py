@@ -77,6 +77,7 @@ class Sharded:
     layers: tuple[str, ...]
     thresholds: Any = None
     options: dict[str, Any] = field(default_factory=dict)
+    hooks: dict[str, Any] = field(default_factory=dict)  # forward hooks by layer
 
     def _arguments(self, changes: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         options = {"layers": self.layers, "quantile": "0.05", "batch_size": 2, "top_images": 2}
@@ -89,6 +90,8 @@ class Sharded:
             std=(0.2, 0.2, 0.2),
         )
         model = load_model(**spec.model_dump())
+        for layer, hook in self.hooks.items():
+            model.module.get_submodule(layer).register_forward_hook(hook)
         opened = open_concept_set(changes.pop("concept_set", self.concept_set))
         rest = {"device": torch.device("cpu"), "spec": spec, "thresholds": self.thresholds}
         return (model, opened, RunConfig(**options)), rest | changes

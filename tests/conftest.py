@@ -21,6 +21,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads of torch that wait sleep: other tests need the cores
     "CUDA_VISIBLE_DEVICES": "",
     "NO_COLOR": "1",
     "COLUMNS": "120",
@@ -105,10 +106,18 @@ def _browser() -> str | None:
     return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
 
 
+# Files without a slow test that take long all the same.
+_LONG = (
+    *("test_hostile_formats", "test_page_consistency", "test_verdicts", "test_masks_real"),
+    *("test_ade20k_real", "test_cvat_hostile", "test_parsing_xml", "test_third_party_reader"),
+    *("test_repair_mutations", "test_repair_fuzz", "test_rules", "test_merge_real"),
+)
+
+
 def _length_class(item: pytest.Item) -> int:
     if item.path.parent.name == "examples":  # the demo, and every command of the README
         return 0
-    return 1 if item.get_closest_marker("slow") else 2
+    return 1 if item.get_closest_marker("slow") or item.path.stem in _LONG else 2
 
 
 @pytest.hookimpl(trylast=True)

@@ -39,7 +39,7 @@ _CALL = re.compile(r"^(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
 _OPEN_FILE = re.compile(r"\d+<(?P<path>[^>]*)>")
 _QUOTED = re.compile(r'"(?P<path>[^"]*)"')
 
-WORKERS = 3
+WORKERS = 2
 
 # Of each kind of call so many points: the first and the last ones, where directories are made and
 # work is committed, and some in between. CRASH_POINTS=all takes every one.

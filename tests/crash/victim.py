@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib
 import json
 import os
@@ -22,6 +23,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import typer.main
 
 _PR_SET_PTRACER = 0x59616D61
 _ATTACH_SECONDS = 20.0
@@ -98,7 +101,12 @@ def serve(entry: Callable[[], Any], request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Serve requests until stdin ends."""
-    entry = importlib.import_module(sys.argv[1]).main
+    module = importlib.import_module(sys.argv[1])
+    if hasattr(module, "app"):
+        # What typer builds anew for each call, and what takes longer than a small build.
+        typer.main.get_command = functools.cache(typer.main.get_command)
+        typer.main.get_command(module.app)
+    entry = module.main
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the program prints while it is loaded is no answer
     for line in sys.stdin:

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from conceptset.io.parallel import Engine, usable_cores
+from conceptset.io.parallel import Engine
 from conceptset.layout.reading import ConceptSet, open_concept_set
 from dissect.activations import choose_device
 from dissect.errors import RunExistsError
 from dissect.finishing import Outcome, finish_run
 from dissect.job import Job, ModelSpec, share_job, write_job
-from dissect.merging import run_on
+from dissect.merging import require_workers, run_on
 from dissect.models.loading import LoadedModel
 from dissect.models.matching import state_digest
 from dissect.parts import scan_into, shard_folder
@@ -37,7 +37,8 @@ class Distributed:
 
     Attributes:
         engine: Where they are.
-        shards: How many parts; None: two for each that the engine works on at once.
+        shards: How many parts; None: two for each that the engine works on at once, or those of an
+            attempt that was stopped.
     """
 
     engine: Engine
@@ -190,6 +191,8 @@ def run_dissection(
         _check_name(standing, name, out)
         sweep(RunLayout(out))
         return Outcome(standing, out, unchanged=True)
+    if distributed is not None:
+        require_workers(distributed.engine, job, plan)
     with claim(out, job.fingerprint, overwrite=overwrite) as layout:
         if distributed is None:
             outcomes = _work_here(model.module, job, plan, layout, timings, progress)
@@ -200,7 +203,7 @@ def run_dissection(
                 layout,
                 job,
                 plan,
-                shards=_count_shards(distributed, plan),
+                shards=distributed.shards,
                 timings=timings,
                 progress=progress,
             )
@@ -284,12 +287,6 @@ def _work_here(
         progress=progress,
     )
     return outcomes_of(tallied)
-
-
-def _count_shards(distributed: Distributed, plan: Plan) -> int:
-    """No more than there are batches."""
-    wanted = distributed.shards or 2 * usable_cores()
-    return max(1, min(wanted, plan.batches))
 
 
 def _check_name(standing: Run, name: str | None, out: Path) -> None:

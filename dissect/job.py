@@ -45,6 +45,11 @@ class ModelSpec(_Record):
     std: tuple[float, ...] | None = None
     allow_pickle: bool = False
 
+    def files(self) -> list[Path]:
+        """Those of its files that lie on this machine: a program, a checkpoint."""
+        named = (self.spec.rpartition(":")[0], self.spec, self.weights or "")
+        return [Path(name) for name in named if name and Path(name).is_file()]
+
     def resolved(self) -> ModelSpec:
         """The same from any directory: files by their absolute paths.
 
@@ -79,6 +84,19 @@ class Job(_Record):
     placements: dict[str, Placement]
     passes: int
 
+    def shared_spec(self) -> ModelSpec:
+        """How other processes load the model.
+
+        Raises:
+            UsageError: It was given as a module in memory, which no other process has.
+        """
+        if self.spec is None:
+            raise UsageError(
+                "the model was given as a module in memory, which no other process can load",
+                hint="Name it as MODEL (package.module:callable) to divide the work.",
+            )
+        return self.spec
+
     def load_model(self) -> nn.Module:
         """The model, on the CPU.
 
@@ -86,15 +104,11 @@ class Job(_Record):
             UsageError: It was given as a module in memory, which no other process has.
             SourceError: What is loaded now is another model.
         """
-        if self.spec is None:
-            raise UsageError(
-                "the model was given as a module in memory, which no other process can load",
-                hint="Name it as MODEL (package.module:callable) to divide the work.",
-            )
-        loaded = load_model(**self.spec.model_dump())
+        spec = self.shared_spec()
+        loaded = load_model(**spec.model_dump())
         if loaded.digest != self.model.digest:
             raise SourceError(
-                f"{self.spec.spec} has other weights than when the run was begun",
+                f"{spec.spec} has other weights than when the run was begun",
                 hint="Every process that takes part must see the same files.",
             )
         return loaded.module

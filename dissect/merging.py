@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -175,14 +177,24 @@ def merge_here(
     return outcomes_of(tallied)
 
 
+def require_workers(engine: Engine, job: Job, plan: Plan) -> None:
+    """Refuse what no worker could do, before anything is written.
+
+    Raises:
+        UsageError: Workers cannot load the model.
+        ClusterError: No machine has what a shard takes.
+    """
+    job.shared_spec()
+    engine.require(_scan_need(plan), hint="--threads says how many cores a shard takes on the CPU.")
+
+
 def run_on(
     engine: Engine,
     layout: RunLayout,
     job: Job,
     plan: Plan,
     *,
-    shards: int,
-    set_path: Path | None = None,
+    shards: int | None,
     timings: Timings,
     progress: Progress | None = None,
 ) -> Outcomes:
@@ -193,28 +205,25 @@ def run_on(
         layout: The run, whose job is written.
         job: Of the run.
         plan: The same, on this machine.
-        shards: How many parts the work is divided into.
-        set_path: Where the set lies, if not where the job says.
+        shards: How many parts the work is divided into, at most one for each batch; None: two for
+            each that the engine works on at once, or those of an attempt that was stopped.
         timings: Added to.
         progress: Called with (stage, shards done, shards).
 
     Raises:
         ConceptsetError: A worker failed, or was killed too often.
     """
-    every = Shard.all(shards)
-    parts = [
-        Part(layout.root.resolve(), shard, plan.workers, plan.max_memory, set_path)
-        for shard in every
-    ]
-    gpu = plan.device.type == "cuda"
-    scan_need = Need(cores=1 if gpu else plan.config.threads, gpus=1 if gpu else 0)
-    again = bool(plan.rescanned)
-    tally_need = scan_need if again else Need(cores=plan.workers)
-    engine.check_sight([plan.concept_set.root.resolve()], writes=layout.shards.resolve())
+    need = _scan_need(plan)
+    wanted = shards or _begun_shards(engine, layout, job, plan) or 2 * engine.slots(need)
+    every = Shard.all(max(1, min(wanted, plan.batches)))
+    reads = [plan.concept_set.root, *job.shared_spec().files()]
+    engine.check_sight([path.resolve() for path in reads], writes=layout.shards.resolve())
+    root = layout.root.resolve()
+    parts = [Part(root, shard, plan.workers, plan.max_memory) for shard in every]
     thresholds = None
     for _ in range(_MOST_ATTEMPTS):
         with timings.measure("scan of shards"):
-            _run_all(engine, scan_part, parts, scan_need, "scan", progress)
+            _run_all(engine, scan_part, parts, need, "scan", progress)
         with timings.measure("thresholds"):
             thresholds = select_or_distrust(layout, job.fingerprint, plan, every)
         if thresholds is not None:
@@ -223,12 +232,42 @@ def run_on(
         raise IncompleteError(
             "bounds for the thresholds were too high again and again",
             path=layout.root,
-            hint="Give the same command with fewer shards.",
+            hint="Give the same command again; these units are then done without.",
         )
     write_thresholds(layout, thresholds)
+    if not plan.rescanned:  # no network, so no GPU; as many threads as a machine has cores for
+        workers = _fitting_workers(engine, plan.workers)
+        need = Need(cores=workers)
+        parts = [replace(part, workers=workers, forward=False) for part in parts]
     with timings.measure("tally of shards"):
-        _run_all(engine, tally_part, parts, tally_need, "tally", progress)
+        _run_all(engine, tally_part, parts, need, "tally", progress)
     return join_parts(layout, job.fingerprint, plan, every)
+
+
+def _scan_need(plan: Plan) -> Need:
+    gpu = plan.device.type == "cuda"
+    return Need(cores=1 if gpu else plan.config.threads, gpus=1 if gpu else 0)
+
+
+def _begun_shards(engine: Engine, layout: RunLayout, job: Job, plan: Plan) -> int:
+    """How many shards an attempt that was stopped has divided the run into; 0 if that is no use.
+
+    The cluster may have changed since. What was scanned is worth more than a better division,
+    unless machines were left without work.
+    """
+    begun = Counter(
+        shard.of
+        for shard in find_shards(layout.shards)
+        if engine.slots(_scan_need(plan)) <= shard.of <= plan.batches
+        and shard_folder(layout, job.fingerprint, plan, shard).read() is not None
+    )
+    return max(begun, key=lambda of: (begun[of], of), default=0)
+
+
+def _fitting_workers(engine: Engine, workers: int) -> int:
+    """So many threads at most that a machine has a core for each."""
+    fitting = (cores for cores in range(workers, 1, -1) if engine.slots(Need(cores=cores)))
+    return next(fitting, 1)
 
 
 def _run_all(

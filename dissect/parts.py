@@ -7,6 +7,7 @@ Whatever a worker does twice, because the first attempt was killed, has the same
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Part:
         workers: Threads that decode and tally.
         max_memory: Bytes of activations kept in memory.
         set_path: Where the set lies, if not where the job says.
+        forward: Whether the network runs; if not, neither it nor its device is asked for.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class Part:
     workers: int
     max_memory: int
     set_path: Path | None = None
+    forward: bool = True
 
     @property
     def layout(self) -> RunLayout:
@@ -64,7 +67,8 @@ class Part:
 def scan_part(part: Part) -> None:
     """Scan a shard, or what is left of it, into its folder."""
     job = read_job(part.layout)
-    module, plan = _prepare(part, job)
+    plan = _plan_of(part, job)
+    module = _module_for(job.model_dump_json(), str(plan.device))
     scan_into(part.layout, job.fingerprint, module, plan, part.shard, wait=_WAIT_SECONDS)
 
 
@@ -111,11 +115,13 @@ def shard_folder(layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard) 
 
 
 def _shared_floors(layout: RunLayout, module: nn.Module, plan: Plan) -> Mapping[str, MapArray]:
-    """The bounds that the first worker found; the same for all, also on other processors."""
+    """The bounds that one of the workers found; the others wait for them."""
     names = [layer.shape.name for layer in plan.layers if layer.given is None]
-    if not layout.floors.is_file():
-        floors = pilot_floors(module, plan, distrusted=read_distrusted(layout), timings=Timings())
+    lock = layout.floors.with_suffix(".lock")
+    with locked(lock, what="run's first bounds", wait=math.inf):  # nobody would be sooner alone
         if not layout.floors.is_file():
+            distrusted = read_distrusted(layout)
+            floors = pilot_floors(module, plan, distrusted=distrusted, timings=Timings())
             write_file(layout.floors, encode_arrays(floors, {}))
     arrays, _ = read_arrays(layout.floors, names)
     return {name: values.astype(np.float32) for name, values in arrays.items()}
@@ -182,7 +188,8 @@ def tally_part(part: Part) -> None:
     """Tally a shard that was scanned, with the thresholds of the run, into its folder."""
     layout = part.layout
     job = read_job(layout)
-    module, plan = _prepare(part, job)
+    plan = _plan_of(part, job)
+    module = _module_for(job.model_dump_json(), str(plan.device)) if part.forward else None
     folder = shard_folder(layout, job.fingerprint, plan, part.shard)
     with locked(folder.root / "lock", what="shard", wait=_WAIT_SECONDS):
         stores = open_stores(layout, job.fingerprint, plan, part.shard)
@@ -252,20 +259,20 @@ def join_parts(
     return Outcomes(layers, heard)
 
 
-def _prepare(part: Part, job: Job) -> tuple[nn.Module, Plan]:
-    """The model and the plan of a job; the model is kept for the next part of the same run."""
+def _plan_of(part: Part, job: Job) -> Plan:
+    """The plan of a job on this machine; without the network, no GPU need be there."""
     torch.set_num_threads(job.config.threads)
-    plan = open_plan(
+    return open_plan(
         part.layout,
         job,
         set_path=part.set_path,
+        device=None if part.forward else torch.device("cpu"),
         workers=part.workers,
         max_memory=part.max_memory,
     )
-    return _module_for(job.model_dump_json(), str(plan.device)), plan
 
 
 @functools.lru_cache(maxsize=1)
 def _module_for(job: str, device: str) -> nn.Module:
-    module = Job.model_validate_json(job).load_model().to(device)
-    return module
+    """The model, kept for the next part of the same run."""
+    return Job.model_validate_json(job).load_model().to(device)

@@ -149,7 +149,8 @@ class TopKeeper:
         rows = area[chosen.source, 0]
         top.images[chosen.unit, chosen.rank] = rows
         top.maxima[chosen.unit, chosen.rank] = maxima[chosen.source]
-        top.sizes[chosen.unit, chosen.rank] = [self._sizes[row] for row in rows.tolist()]
+        sizes = [self._sizes[row] for row in rows.tolist()]
+        top.sizes[chosen.unit, chosen.rank] = np.reshape(sizes, (-1, 2))  # there may be none
         return _with_masks(top)
 
     def _draw_new(self, chosen: Chosen, area: IntArray, new: NDArray[np.bool_]) -> None:

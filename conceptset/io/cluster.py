@@ -27,6 +27,7 @@ _AHEAD = 4  # batches handed out per slot, so that no worker waits for this proc
 _LISTEN_SECONDS = 5.0  # between looks at whether the cluster still has a machine for the work
 _PATIENCE_SECONDS = 60.0  # without such a machine, until we give up
 _GRACE_SECONDS = 10.0  # for what runs when a map is closed, until its process is killed
+_GROWS = "A cluster that grows on demand needs one such machine from the beginning."
 _NODE_SECONDS = 120.0  # for a machine to start a worker and look at the paths
 
 
@@ -204,7 +205,7 @@ class RayEngine:
             ready, _ = self._ray.wait(running, timeout=_LISTEN_SECONDS)
             if ready:
                 return ready[0]
-            if self._slots(need):
+            if self.slots(need):
                 since = None
                 continue
             since = since or time.monotonic()
@@ -215,11 +216,11 @@ class RayEngine:
                 )
 
     def _window(self, need: Need) -> int:
-        slots = self._slots(need)
+        slots = self.slots(need)
         return _AHEAD * max(1, slots) if self._most is None else self._most
 
-    def _slots(self, need: Need) -> int:
-        """How many items the machines can work on at once."""
+    def slots(self, need: Need) -> int:
+        """See `Engine`; machines that are busy for others are counted."""
         wanted = {"CPU": need.cores, "GPU": need.gpus, "memory": float(need.memory)}
         return sum(
             int(min(has.get(kind, 0.0) / amount for kind, amount in wanted.items() if amount))
@@ -249,16 +250,16 @@ class RayEngine:
         cores, gpus = (int(sum(m.get(kind, 0) for m in machines)) for kind in ("CPU", "GPU"))
         return len(machines), cores, gpus
 
-    def require(self, need: Need) -> None:
-        """Make sure that a machine has this.
+    def require(self, need: Need, *, hint: str | None = None) -> None:
+        """See `Engine`.
 
         Raises:
-            ClusterError: None has.
+            ClusterError: No machine has what is needed.
         """
-        if not self._slots(need):
+        if not self.slots(need):
             raise ClusterError(
                 f"no machine of the cluster has {_told(need)}",
-                hint="A cluster that grows on demand needs one such machine from the beginning.",
+                hint=f"{hint} {_GROWS}" if hint else _GROWS,
             )
 
     def check_sight(self, paths: Iterable[Path], *, writes: Path | None = None) -> None:

@@ -101,6 +101,26 @@ class Engine(Protocol):
         """
         ...
 
+    def slots(self, need: Need) -> int:
+        """How many items are worked on at once, 0 if none can be.
+
+        Args:
+            need: What each takes.
+        """
+        ...
+
+    def require(self, need: Need, *, hint: str | None = None) -> None:
+        """Make sure that an item that takes this can be worked on.
+
+        Args:
+            need: What it takes.
+            hint: What can be done if not.
+
+        Raises:
+            ConceptsetError: It cannot.
+        """
+        ...
+
     def check_sight(self, paths: Iterable[Path], *, writes: Path | None = None) -> None:
         """Make sure that every worker sees these files as this process does.
 
@@ -251,6 +271,13 @@ class LocalEngine:
     ) -> Generator[tuple[int, Result]]:
         """See `Engine`; nothing is tried twice, and `need` is not looked at."""
         return completed_map(function, items, jobs=self.jobs)
+
+    def slots(self, need: Need) -> int:
+        """So many as there are processes; `need` is not looked at."""
+        return self.jobs
+
+    def require(self, need: Need, *, hint: str | None = None) -> None:
+        """Nothing to do: this machine is asked to do what it is asked to do."""
 
     def check_sight(self, paths: Iterable[Path], *, writes: Path | None = None) -> None:
         """Nothing to do: processes of this machine see what it sees."""

@@ -60,9 +60,9 @@ def ray_home(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(ray_home):
-    """The nodes, which end with the module."""
+    """The nodes, which end with the session: to start them takes longer than most tests."""
     folder = tempfile.mkdtemp(prefix="two-", dir="/tmp")  # short: sockets lie below it
     process = subprocess.Popen(
         [sys.executable, str(NODES), folder],
@@ -87,15 +87,25 @@ def two_nodes(cluster):
     return cluster
 
 
-@pytest.fixture
-def joined(cluster):
-    """Opens an engine on the cluster."""
+@pytest.fixture(scope="module")
+def connection(cluster):
+    """Ray, connected to the cluster: what a worker has imported is kept for the next test."""
     from conceptset.io.connecting import connected
 
+    with connected(cluster.address, jobs=None, cores=1):
+        import ray
+
+        yield ray
+
+
+@pytest.fixture
+def joined(connection):
+    """Opens an engine on the cluster."""
+    from conceptset.io.cluster import RayEngine
+
     @contextmanager
-    def join(**options):
-        with connected(cluster.address, jobs=None, cores=1, **options) as (engine, _):
-            yield engine
+    def join():
+        yield RayEngine(connection)
 
     return join
 

@@ -47,7 +47,9 @@ def listener():
 
 
 def test_the_local_engine():
-    assert opened("local", jobs=3).jobs == 3
+    engine = opened("local", jobs=3)
+    assert engine.slots(Need(gpus=7)) == engine.jobs == 3
+    engine.require(Need(gpus=7))
     assert list(LocalEngine(1).as_completed(abs, [-1, 2], need=Need())) == [(0, 1), (1, 2)]
     found = LocalEngine(2).as_completed(abs, range(-20, 0), need=Need())
     assert sorted(found) == [(place, 20 - place) for place in range(20)]

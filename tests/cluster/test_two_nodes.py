@@ -47,26 +47,40 @@ def options(world):
 
 
 def test_a_set_built_while_a_node_dies_is_the_same_set(
-    two_nodes, joined, drawn_world, local_set, tmp_path
+    two_nodes, joined, drawn_world, local_set, tmp_path, monkeypatch
 ):
     """Also its findings, on what is left of the cluster."""
+    begun = tmp_path / "begun"
+    work = ray_cluster.work
+
+    def held(folder, function, items):
+        """Each node waits with its first painting until both have one, and one is killed."""
+        if begun.exists():
+            (begun / str(os.getpid())).touch()
+            tasks.wait_for((tmp_path / "go on").exists)
+        return work(folder, function, items)
+
+    def kill():
+        tasks.wait_for(lambda: len(list(begun.glob("*"))) > 1)
+        two_nodes.ask("kill")
+        (tmp_path / "go on").touch()
+
+    killer = threading.Thread(target=kill)
 
     @contextlib.contextmanager
     def step(label):
-        def advance(done, total):
-            if label == "painting" and done == 20:
-                two_nodes.ask("kill")  # with what it has done and was not asked for yet
+        if label == "painting":
+            begun.mkdir()
+            killer.start()
+        yield lambda _done, _total: None
 
-        yield advance
-
-    (tmp_path / "go on").touch()
+    monkeypatch.setattr(ray_cluster, "work", held)
     with joined() as engine:
-        both = engine.as_completed(partial(tasks.meet, tmp_path), range(2), need=Need())
-        assert len(dict(both)) == 2  # now both nodes have a worker
         out = tmp_path / "set"
         build_set([drawn_world / "drawn.json"], out, options(drawn_world), engine=engine, step=step)
+        killer.join()
         assert engine.retried, engine.size()
-        assert engine.size()[0] == 1
+        tasks.wait_for(lambda: engine.size()[0] == 1)
         same_trees(out, local_set)
         image = next((out / "images").rglob("*.jpg"))
         image.write_bytes(image.read_bytes()[:200])
@@ -139,7 +153,11 @@ def test_what_no_machine_has_is_said_at_once(joined):
     with joined() as engine:
         with pytest.raises(ClusterError, match="no machine of the cluster has 2 cores and 1 GPU"):
             engine.require(Need(cores=2, gpus=1))
+        with pytest.raises(ClusterError, match=r"1 GPU\. Do without\. A cluster that grows"):
+            engine.require(Need(gpus=1), hint="Do without.")
         engine.require(Need(memory=1 << 20))
+        assert engine.slots(Need()) == engine.slots(Need(cores=0.5)) / 2 == engine.size()[0]
+        assert engine.slots(Need(cores=2)) == 0
 
 
 def test_a_cluster_without_machines_for_the_work_is_given_up(joined, monkeypatch):

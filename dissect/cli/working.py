@@ -251,6 +251,8 @@ def _tell(outcome: Outcome, page: Path, report_seconds: float) -> None:
     columns = [("layer", "left"), ("units", "right"), ("map", "right")]
     columns += [(name, "right") for name in ("detectors", "unique concepts", "unique by category")]
     show_table(columns, rows)
+    if record.config.precision != "fp32":
+        show(f"activations were computed in {record.config.precision}; fp32 gives other figures")
     if record.annotators:
         show(_name_annotators(record))
     if not outcome.unchanged:

@@ -129,6 +129,57 @@ def test_several_weights_are_several_runs(call, tmp_path):
     assert runs == [str(tmp_path / "run" / name) for name in ("one", "two")]
 
 
+def merge(tmp_path, *extra):
+    return CliRunner().invoke(app, ["merge", str(tmp_path / "run"), "--workers", "1", *extra])
+
+
+def test_shards_and_merge(call, tmp_path, files_of):
+    first = call("--shard", "2/2", "--batch-size", "4")
+    assert first.exit_code == 0, first.output
+    assert f"shard 2/2 is scanned; when all are: dissect merge {tmp_path / 'run'}" in first.stdout
+    early = merge(tmp_path)
+    assert early.exit_code == 4
+    assert "1 of 2 shards are missing: 1/2" in early.stderr
+    assert "--shard 1/2" in early.stderr
+    assert call("--shard", "1/2", "--batch-size", "4", "--quiet").stdout == ""
+    done = merge(tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "time: " in done.stdout
+    assert call("--batch-size", "4", "--quiet", out="whole").exit_code == 0
+    assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
+    again = merge(tmp_path)
+    assert again.exit_code == 0
+    assert "is complete and equal to what was asked for; nothing was done" in again.stdout
+    late = call("--shard", "1/2", "--batch-size", "4")
+    assert late.exit_code == 0
+    assert "is complete already; nothing was done" in late.stdout
+    assert json.loads(merge(tmp_path, "--json").stdout)["unchanged"] is True
+
+
+def test_options_that_shards_refuse(call, tmp_path):
+    for extra, message in (
+        (["--shard", "1/2", "--overwrite"], "--overwrite with --shard would remove"),
+        (["--shard", "3/2"], "--shard is '3/2'; K/N with K from 1 to N was expected"),
+        (["--passes", "3"], "--passes is 3, 1 or 2 was expected"),
+    ):
+        result = call(*extra)
+        assert result.exit_code == 2, result.output
+        assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+    result = merge(tmp_path)
+    assert result.exit_code == 3
+    assert "is no run with shards" in result.stderr
+
+
+def test_bf16_is_told(call, tmp_path):
+    result = call("--precision", "bf16")
+    assert result.exit_code == 0
+    assert "activations were computed in bf16" in result.stdout
+    config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
+    assert config["precision"] == "bf16"
+    assert "bf16" in (tmp_path / "run" / "report" / "index.html").read_text()
+
+
 def test_options_from_a_file(call, tmp_path):
     (tmp_path / "run.toml").write_text('union = "lite"\n[run]\ntop-images = 1\n')
     result = call("--config", str(tmp_path / "run.toml"))

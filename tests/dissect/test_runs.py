@@ -54,18 +54,37 @@ def all_activations(model, root, layer, size=(32, 32)):
 @pytest.mark.parametrize("union", ["annotated", "lite"])
 def test_the_whole_way_equals_a_plain_computation(run, small_model, small_set, layer, union):
     outcome = run(layers=[layer], union=union, quantile="0.3")
-    layout = RunLayout(outcome.root)
     values = all_activations(small_model, small_set, layer)
+    compare_with_a_plain_computation(outcome.root, layer, union, values, small_set)
+
+
+@pytest.mark.parametrize("union", ["annotated", "lite"])
+def test_maps_larger_than_label_maps_equal_a_plain_computation(
+    run, small_model, build_set, make_pictures, union
+):
+    """Their pixels depend on cells far apart, so that they are counted in a second pass."""
+    root = build_set(make_pictures(6, size=(72, 60)))
+    outcome = run(layers=["stem"], concept_set=root, union=union, quantile="0.2")
+    assert outcome.run.layers[0].map_size == (36, 30)
+    values = all_activations(small_model, root, "stem", (72, 60))
+    compare_with_a_plain_computation(outcome.root, "stem", union, values, root, share=0.8)
+
+
+def compare_with_a_plain_computation(run_root, layer, union, values, set_root, share=0.7):
+    """Every figure of scores.csv from dense maps, pixel by pixel; thresholds from all values."""
+    layout = RunLayout(run_root)
     flat = values.numpy().transpose(1, 0, 2, 3).reshape(values.shape[1], -1)
-    limits = np.quantile(flat, 0.7, axis=1, method="inverted_cdf")
+    limits = np.quantile(flat, share, axis=1, method="inverted_cdf")
     assert np.array_equal(np.load(layout.thresholds(layer)), limits)
 
-    concept_set = open_concept_set(small_set)
+    concept_set = open_concept_set(set_root)
     primary = concept_set.primary()
     shared, active, truth = {}, {}, {}
     for entry, maps in zip(concept_set.entries, values, strict=True):
         planes, whole = read_labels(concept_set, entry, concept_set.categories)
-        full = F.interpolate(maps[None].double(), entry.map_size, mode="bilinear")[0].numpy()
+        full = F.interpolate(  # as Pillow where maps are reduced, else as without antialias
+            maps[None].double(), entry.map_size, mode="bilinear", antialias=True
+        )[0].numpy()
         marks = np.zeros((301, *entry.map_size), int)
         for plane in planes:
             for label in np.unique(plane[plane > 0]):

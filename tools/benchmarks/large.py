@@ -242,7 +242,8 @@ def check_run(images: str, units: str, side: str, out: str) -> dict[str, int]:
             wanted = np.partition(own, len(own) - rank)[len(own) - rank]
             right += int(wanted == thresholds[unit + place])
     counts = _check_counts(stream, layout, thresholds)
-    return {"thresholds": right, "counts": counts, "checked": CHECKED * min(DENSE, stream.units)}
+    checked = CHECKED * min(DENSE, stream.units)
+    return {"thresholds": right, "counts": int(counts), "checked": checked}
 
 
 def _check_counts(stream: Stream, layout: Any, thresholds: Any) -> int:

@@ -8,6 +8,7 @@ the first so many are the same in every set.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -51,17 +52,29 @@ def make_set(root: Path, images: int, *, people: bool = False, jobs: int = 2) ->
     folders = ["m", *(f"annotators/{name}/m" for name in PEOPLE if people)]
     for folder in folders:
         (root / "images" / folder).mkdir(parents=True)
-    # numpy's own threads only get into each other's way at matrices as small as these
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     draw = functools.partial(_write_image, root, people)
-    for _ in ordered_map(draw, range(images), jobs=max(jobs, 2)):
-        pass
+    with _calm_workers():
+        for _ in ordered_map(draw, range(images), jobs=max(jobs, 2)):
+            pass
     categories = ("object", "part", "scene") if people else tuple(NUMBERS)
     _write_tables(root, categories)
     if people:
         _write_people(root, images, categories)
     _write_index(root / "index.csv", images, categories, "m")
     return root
+
+
+@contextlib.contextmanager
+def _calm_workers() -> Iterator[None]:
+    """Processes begun inside have no threads for matrices: small ones only wait for each other."""
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("OPENBLAS_NUM_THREADS")
+        if before is not None:
+            os.environ["OPENBLAS_NUM_THREADS"] = before
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import tempfile
 import time
@@ -76,13 +77,14 @@ def _divide(opened: Any, options: Options, shards: int, pilot: int, home: Path) 
 
     layout = RunLayout(home / "run")
     job, plan = _begin(opened, options, layout)
+    _begin(opened, options, RunLayout(home / "warm"), limit=options.batch_size)
     every = Shard.all(shards)
     parts = [Part(layout.root, one, 1, plan.max_memory) for one in every]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        options.jobs, mp_context=context, initializer=_set_up, initargs=(pilot,)
+        options.jobs, mp_context=context, initializer=_set_up, initargs=(pilot, home / "warm")
     ) as pool:
-        list(pool.map(_warm, [layout.root] * options.jobs))
+        list(pool.map(time.sleep, [0.5] * options.jobs))  # so that all have begun
         scan = _spend(pool, _scan, parts)
         begin = time.perf_counter()
         thresholds = select_or_distrust(layout, job.fingerprint, plan, every)
@@ -110,7 +112,9 @@ def _divide(opened: Any, options: Options, shards: int, pilot: int, home: Path) 
     }
 
 
-def _begin(opened: Any, options: Options, layout: Any) -> tuple[Any, Any]:
+def _begin(
+    opened: Any, options: Options, layout: Any, *, limit: int | None = None
+) -> tuple[Any, Any]:
     """The run as the first `dissect run --shard` leaves it, with nothing scanned."""
     import torch
 
@@ -120,7 +124,9 @@ def _begin(opened: Any, options: Options, layout: Any) -> tuple[Any, Any]:
     from dissect.planning import prepare_job
     from dissect.state import RunConfig
 
-    config = RunConfig(layers=CASE.layers, batch_size=options.batch_size, annotators=("none",))
+    config = RunConfig(
+        layers=CASE.layers, batch_size=options.batch_size, annotators=("none",), limit=limit
+    )
     job, plan = prepare_job(
         *(load_model(CASE.model, weights="none"), opened, config),
         device=torch.device("cpu"),
@@ -137,25 +143,22 @@ def _begin(opened: Any, options: Options, layout: Any) -> tuple[Any, Any]:
     return job, plan
 
 
-def _set_up(pilot: int) -> None:
-    """Where a worker begins: how large the pilot is, and that it is always worth while."""
+def _set_up(pilot: int, template: Path) -> None:
+    """Where a worker begins: imports and compiled code; how large the pilot is.
+
+    Args:
+        pilot: Its images; 0: none is made.
+        template: A run of one batch, of which the worker scans a copy.
+    """
     import dissect.pilot
-
-    dissect.pilot.PILOT_IMAGES = pilot or 1 << 40
-    if pilot:
-        dissect.pilot._WORTHWHILE = 0
-
-
-def _warm(root: Path) -> None:
-    """Imports, the model and compiled code: what a worker does once, however many shards it has."""
-    from dissect.job import read_job
-    from dissect.parts import Part, _prepare
+    from dissect.parts import Part, scan_part
     from dissect.shards import WHOLE
-    from dissect.state import RunLayout
 
-    part = Part(root, WHOLE, 1, 1 << 30)
-    _prepare(part, read_job(RunLayout(root)))
-    time.sleep(0.5)  # so that no worker takes two of these
+    own = template.with_name(f"{template.name}-{os.getpid()}")
+    shutil.copytree(template, own)
+    scan_part(Part(own, WHOLE, 1, 1 << 30))
+    dissect.pilot.PILOT_IMAGES = pilot or 1 << 40
+    dissect.pilot._WORTHWHILE = 0 if pilot else 1
 
 
 def _scan(part: Any) -> tuple[float, float]:

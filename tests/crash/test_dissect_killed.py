@@ -26,6 +26,8 @@ RUN += ["--batch-size", "2", "--top-images", "1", "--quiet"]
 NEW = [*RUN, "--quantile", "0.2"]
 OLD = [*RUN, "--quantile", "0.1"]
 OVER = [*NEW, "--overwrite"]
+HALVES = [[*NEW, "--shard", f"{number}/2"] for number in (1, 2)]
+MERGE = ["merge", "out", "--workers", "1", "--quiet"]
 
 
 def write_set(root):
@@ -86,7 +88,7 @@ def prepared(crashes, read, tmp_path_factory):
             shutil.copytree(base / "old", folder / "out")
         return folder
 
-    crash = crashes("dissect.cli", "dissect")
+    crash = crashes("checkpointing", "dissect")
     crash.warm(NEW, make)
     wholes = []
     for name, argv in (("old", OLD), ("new", NEW)):
@@ -185,3 +187,23 @@ def test_full_disk(prepared, read):
 
     points = crash.points(OVER, make(with_old=True))
     crash.everywhere([point for point in points if point.call not in MAY_FAIL], check)
+
+
+def test_killed_in_pieces(prepared, read):
+    """A shard that was killed is scanned again by the same command, and the merge is whole.
+
+    At every second place where names change; a merge that is killed writes as `test_killed` does.
+    """
+    crash, make, _, new = prepared
+
+    def check(point):
+        folder = make()
+        crash.kill(HALVES[0], folder, point)
+        for argv in (*HALVES, MERGE):
+            outcome = crash.run(argv, folder)
+            assert outcome.code == 0, outcome.output
+        assert read(folder / "out") == new
+        shutil.rmtree(folder)
+
+    points = crash.points(HALVES[0], make())
+    crash.everywhere([point for point in points if point.call in MOVES][::2], check)

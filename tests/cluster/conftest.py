@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,15 @@ def ray_home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def cluster(ray_home):
+def ctrl_c():
+    """SIGINT ends what a test starts, also where a shell runs pytest in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def cluster(ray_home, ctrl_c):
     """The nodes, which end with the session: to start them takes longer than most tests."""
     folder = tempfile.mkdtemp(prefix="two-", dir="/tmp")  # short: sockets lie below it
     process = subprocess.Popen(

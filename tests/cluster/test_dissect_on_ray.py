@@ -73,6 +73,7 @@ def stop_at(stage, done=1):
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_node_that_is_killed_while_it_scans(
     two_nodes, joined, watched, scenes, expected, tmp_path
@@ -121,6 +122,7 @@ def test_more_cores_than_any_node_has(joined, watched, scenes, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_ctrl_c_and_the_same_command_again(cluster, joined, watched, scenes, expected, tmp_path):
     """On the cluster again, while a scan that ended late still has its shard; or without it."""

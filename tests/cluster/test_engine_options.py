@@ -155,8 +155,9 @@ def lives(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.ray
-def test_ctrl_c_ends_the_private_ray_and_leaves_nothing(ray_home, drawn_world, tmp_path):
+def test_ctrl_c_ends_the_private_ray_and_leaves_nothing(ray_home, ctrl_c, drawn_world, tmp_path):
     """Ctrl-C reaches every process of the terminal."""
     scratch = Path("/tmp", f"cc-{os.getpid()}")
     scratch.mkdir()

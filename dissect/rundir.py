@@ -28,6 +28,10 @@ from dissect.state import Run, RunLayout, open_run
 
 Status = Literal["new", "incomplete", "complete", "other", "foreign"]
 _OTHERWISE = "Choose another --out, or give --overwrite to start anew."
+_SHARDS_OTHERWISE = (
+    "All shards of a run have the same options, set and weights. Choose another --out, or remove "
+    "the directory to start anew."
+)
 # held for a moment by each process that scans a shard: only one says whose the directory is
 _BEGINNING = "lock-of-beginning"
 _BEGINNING_SECONDS = 60.0
@@ -130,7 +134,7 @@ def join(root: Path, fingerprint: str) -> Iterator[RunLayout]:
         RunExistsError: Something else is in the way, or a process is finishing the run.
         OutputError: It cannot be written.
     """
-    _check(root, fingerprint, overwrite=False)
+    _check(root, fingerprint, overwrite=False, hint=_SHARDS_OTHERWISE)
     layout = RunLayout(root)
     try:
         layout.shards.mkdir(parents=True, exist_ok=True)
@@ -144,7 +148,7 @@ def join(root: Path, fingerprint: str) -> Iterator[RunLayout]:
         raise _unwritable(root, error) from error
 
 
-def _check(root: Path, fingerprint: str, *, overwrite: bool) -> Status:
+def _check(root: Path, fingerprint: str, *, overwrite: bool, hint: str = _OTHERWISE) -> Status:
     """What stands at `root`, if that is nothing that is in the way."""
     status, _ = inspect(root, fingerprint)
     if status == "foreign":
@@ -157,7 +161,7 @@ def _check(root: Path, fingerprint: str, *, overwrite: bool) -> Status:
         raise RunExistsError(
             "the output holds a run with other options, another set or another model",
             path=root,
-            hint=_OTHERWISE,
+            hint=hint,
         )
     _check_parent(root)
     return status

@@ -265,8 +265,9 @@ def test_shards_of_one_run_only(bench, tmp_path, build_set, make_pictures, files
         {"concept_set": build_set(make_pictures(12))},
     ]
     for change in changes:
-        with pytest.raises(RunExistsError, match="other options, another set or another model"):
+        with pytest.raises(RunExistsError, match="other options, another set") as caught:
             bench.shard(out, "2/2", **{"weights": first, **change})
+        assert "remove the directory to start anew" in str(caught.value)
     with pytest.raises(UsageError, match="begun with --passes 1, this is --passes 2"):
         bench.shard(out, "2/2", weights=first, passes=2)
     assert files_of(out) == before

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from dissect.upsample import FloatArray
 
@@ -27,6 +26,8 @@ def rank_stability(a: FloatArray, b: FloatArray) -> float:
     a, b = a[both], b[both]
     if len(a) < 2 or a.min() == a.max() or b.min() == b.max():
         return float("nan")
+    from scipy.stats import kendalltau  # noqa: PLC0415 - takes longer than most of a small run
+
     return float(kendalltau(a, b, variant="b").statistic)
 
 

@@ -6,18 +6,21 @@ import difflib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import torch
 from torch import nn
-from torchvision import models
-from torchvision.models import WeightsEnum, get_model_builder, get_model_weights
 
 from conceptset.errors import UsageError
 from dissect.errors import ModelError
 from dissect.models.checkpoint import read_checkpoint
 from dissect.models.sources import Built, Request, register, seeded
+
+# torchvision.models takes seconds to import, for compilers that nobody here uses; whoever names
+# no model of its does without.
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 _PREFIX = "torchvision:"
 _OPTIONAL_PARTS = {  # builder option -> beginnings of the keys that tell whether it was on
@@ -37,6 +40,8 @@ class Torchvision:
 
     def build(self, request: Request) -> Built:
         """The model; see `ModelSource.build`."""
+        from torchvision.models import get_model_builder, get_model_weights  # noqa: PLC0415
+
         name = _known_name(request.spec.removeprefix(_PREFIX))
         builder, entries = get_model_builder(name), get_model_weights(name)
         weights = request.weights
@@ -69,6 +74,8 @@ def _known_name(name: str) -> str:
     Raises:
         UsageError: It does not; the message has names that are near.
     """
+    from torchvision import models  # noqa: PLC0415
+
     kinds = (models, models.segmentation, models.detection)
     known = [known for kind in kinds for known in models.list_models(kind)]
     if name.lower() in known:

@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="of the set that is made; else as each needs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=4, help="of one operation of the network")
+    parser.add_argument("--workers", type=int, help="that decode and tally; else as a run has them")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=4, help="processes at a time, for shards")
     parser.add_argument("--cpu", action="store_true", help="count processor time: a busy machine")
@@ -78,6 +79,7 @@ def options_for(part: str, given: argparse.Namespace) -> Options:
     return Options(
         images=given.images or IMAGES.get(part, 0),
         threads=given.threads,
+        workers=given.workers,
         batch_size=given.batch_size,
         rounds=given.rounds,
         cpu=given.cpu,

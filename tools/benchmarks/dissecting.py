@@ -100,6 +100,7 @@ def full_run(
         std=model.std,
         overwrite=True,
         threads=options.threads,
+        workers=options.workers,
         batch_size=options.batch_size,
         progress=note,
         **further,
@@ -125,7 +126,7 @@ def bare_pass(
         batch_size=options.batch_size,
         mean=model.mean,
         std=model.std,
-        workers=worker_threads(None, config),
+        workers=worker_threads(options.workers, config),
         device=torch.device(device),
     )
     with torch.inference_mode(), stop_after(model.module, last):

@@ -22,6 +22,7 @@ class Options:
     Attributes:
         images: Of the set that is made for it.
         threads: Of one operation of the network.
+        workers: Threads that decode and tally; None: the default of a run.
         batch_size: Images in a forward pass.
         rounds: Counted ones; one more comes first.
         cpu: Count processor time instead of wall time, on a machine that others use, too.
@@ -32,6 +33,7 @@ class Options:
 
     images: int
     threads: int
+    workers: int | None
     batch_size: int
     rounds: int
     cpu: bool

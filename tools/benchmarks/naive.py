@@ -121,8 +121,8 @@ def count(features: Features, thresholds: NDArray[np.float64], opened: Any) -> F
 def enlarge(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
     """A map at the size of the label maps.
 
-    Theirs goes through Pillow, which takes as long but rounds to float32: one pixel in 10^8 then
-    falls on the other side of a threshold.
+    Theirs goes through Pillow, which rounds to float32: with it, 4 sums of (unit, label) differed
+    from ours on 96 images.
     """
     import torch
 

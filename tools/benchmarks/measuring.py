@@ -29,6 +29,7 @@ class Options:
         jobs: Processes at a time, where there are several.
         source: A COCO file with its photographs; None: images made in code.
         command: As it was given.
+        load: Of the machine, when the options were made: before anything was measured.
     """
 
     images: int
@@ -40,6 +41,7 @@ class Options:
     jobs: int
     source: Path | None
     command: str
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def clock(self) -> float:
         """Seconds: of this process on all its cores, or on the wall."""
@@ -152,8 +154,7 @@ def describe_machine() -> str:
     if info.is_file() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
         model = found[1]
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "numba"))
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores of {model}, {versions}; load when it began: {load:.1f}"
+    return f"{os.cpu_count()} cores of {model}, {versions}"
 
 
 def write_results(page: Path, tables: Sequence[Table], options: Options) -> None:
@@ -161,7 +162,10 @@ def write_results(page: Path, tables: Sequence[Table], options: Options) -> None
     text = page.read_text() if page.is_file() else "# Performance\n"
     for table in tables:
         begin, end = f"<!-- {table.name} -->", f"<!-- end of {table.name} -->"
-        about = f"`{options.command}` ({options.unit}; {describe_machine()})"
+        about = (
+            f"`{options.command}` ({options.unit}; {describe_machine()}; load when it began: "
+            f"{options.load:.1f})"
+        )
         content = f"{begin}\n{about}\n\n{table.markdown()}\n{end}"
         place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if place.search(text):

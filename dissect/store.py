@@ -29,7 +29,6 @@ from dissect.tiles import (
     PlaceArray,
     Tiling,
     as_float32,
-    join_chunks,
 )
 
 _FIRST_COMPACTION = 8  # at the latest when so many times the values needed have come
@@ -170,8 +169,10 @@ class TileStore:
             return
         with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
             self._raise_bound(pool)
-            kept = [chunk for chunk in pool.map(self._above, self._loose) if len(chunk.rows)]
-        self._loose = [join_chunks(kept, self.tiling)] if kept else []
+            places = range(len(self._loose))
+            for _ in pool.map(self._thin_out, places):
+                pass
+        self._loose = [chunk for chunk in self._loose if len(chunk.rows)]
         files = []
         for stored in self._files:
             files += self._rewrite(stored)
@@ -180,10 +181,12 @@ class TileStore:
         self.stored = self._in_memory + sum(one.file.stat().st_size for one in files)
         self._after_compaction = max(self._floor, self.stored)
 
-    def _above(self, chunk: Chunk) -> Chunk:
-        """The tiles that hold a value above the bound."""
+    def _thin_out(self, place: int) -> None:
+        """Keep the tiles of a chunk that hold a value above the bound, and free the others."""
+        chunk = self._loose[place]
         wanted = touch_above(chunk.patches, chunk.units, self.bound)
-        return chunk if wanted.all() else chunk.only(np.flatnonzero(wanted))
+        if not wanted.all():
+            self._loose[place] = chunk.only(np.flatnonzero(wanted))
 
     def _rewrite(self, stored: Stored) -> list[Stored]:
         """The file, or a smaller one if most of it is below the bound."""

@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from dissect.compiling import compiled
-from dissect.regions import ImageLabels
+from dissect.regions import ImageLabels, Weights
 from dissect.tiles import Chunk, Cut, MapArray, PlaceArray, Tiling
 from dissect.upsample import FloatArray, Grid, IntArray
 
@@ -61,15 +62,53 @@ def tally_image(
         counts = np.zeros((len(part) - 1, regions), dtype=np.int64)
         highest = _count(chunk, part, thresholds, tiling, grid, labels.region, counts)
         areas.append(counts.sum(axis=1))
-        shared.append((counts.astype(np.float64) @ labels.weights).astype(np.int64))
+        shared.append(_share(counts, labels.weights))
         maxima.append(highest)
-    area, pixels = _joined(areas), _joined(shared)  # exact: below 2**53
+    area, pixels = _joined(areas), _joined(shared)
     active = area.nonzero()[0]
     return ImageTally(
         tuple(_sparse(pixels, units, labels, index) for index in range(len(labels.starts) - 1)),
         _beside(units[active], area[active]),
         _joined(maxima)[active],
     )
+
+
+def _share(counts: IntArray, weights: Weights) -> IntArray:
+    """(pairs, labels) int64 `counts @ weights`; few of either are not 0.
+
+    Not by numpy, whose products start threads of their own in each of our threads.
+    """
+    if isinstance(weights, np.ndarray):
+        return multiply_few(counts, weights)
+    table = sparse.csr_array(counts)
+    return np.asarray((table @ weights).toarray()).astype(np.int64)
+
+
+@compiled
+def multiply_few(counts: IntArray, weights: FloatArray) -> IntArray:
+    """(pairs, labels) int64 `counts @ weights` for whole numbers, most of which are 0.
+
+    Args:
+        counts: (pairs, regions) int64.
+        weights: (regions, labels) float64.
+    """
+    regions, labels = weights.shape
+    used = np.empty((regions, labels), dtype=np.int64)
+    number = np.zeros(regions, dtype=np.int64)
+    for region in range(regions):
+        for label in range(labels):
+            if weights[region, label] != 0:
+                used[region, number[region]] = label
+                number[region] += 1
+    product = np.zeros((counts.shape[0], labels), dtype=np.int64)
+    for pair in range(counts.shape[0]):
+        for region in range(regions):
+            pixels = counts[pair, region]
+            if pixels != 0:
+                for place in range(number[region]):
+                    label = used[region, place]
+                    product[pair, label] += pixels * np.int64(weights[region, label])
+    return product
 
 
 def _joined(parts: list[NDArray[Number]]) -> NDArray[Number]:

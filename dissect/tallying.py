@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from conceptset.layout.reading import IndexEntry
@@ -233,10 +234,11 @@ def tally_images(
     items = _by_image(entries, streams, rescans)
     # the forward pass inside is counted by itself
     before = sum(timings.seconds.values())
-    with timings.measure("tally"):
-        for done, (row, said, found) in enumerate(
-            map_ahead(count, items, workers=plan.workers), start=1
-        ):
+    # cores that the network does not need; each thread alone, for numpy would start more in it
+    workers = plan.workers if again else max(plan.workers, plan.config.threads)
+    with timings.measure("tally"), threadpool_limits(limits=1, user_api="blas"):
+        results = map_ahead(count, items, workers=workers)
+        for done, (row, said, found) in enumerate(results, start=1):
             heard.keep(row, said)
             for layer, pair in zip(layers, found, strict=True):
                 if pair is not None:

@@ -380,7 +380,7 @@ def test_the_root_is_the_same_with_and_without_annotators(run, scenes, everybody
 
 def test_threads_and_disk_change_nothing(run, scenes, files_of, monkeypatch):
     several = run("several", concept_set=scenes, workers=3, layers=["0"])
-    monkeypatch.setattr("dissect.runner._VOICES_MEMORY", 1000)
+    monkeypatch.setattr("dissect.tallying._COUNTS_MEMORY", 1000)
     one = run("one", concept_set=scenes, workers=1, max_memory=1 << 20, layers=["0"])
     assert several.run.config.annotators == ("ada", "ben", "cy", "dot", "net")
     assert files_of(several.root) == files_of(one.root)

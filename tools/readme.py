@@ -48,6 +48,16 @@ def examples(text: str) -> list[Example]:
     return found
 
 
+def begin(text: str, folder: Path) -> list[Example]:
+    """The commands, after what they left in the folder another time is removed."""
+    found = examples(text)
+    for example in found:
+        if "--out" in example.words:
+            out = folder / example.words[example.words.index("--out") + 1]
+            shutil.rmtree(out, ignore_errors=True)
+    return found
+
+
 def run(example: Example, folder: Path) -> str:
     """What the command prints to stdout; it must succeed."""
     program, *arguments = example.words
@@ -106,10 +116,7 @@ def main() -> int:
     options = parser.parse_args()
     text = README.read_text(encoding="utf-8")
     wrong = 0
-    for example in examples(text):
-        if "--out" in example.words:
-            out = options.folder / example.words[example.words.index("--out") + 1]
-            shutil.rmtree(out, ignore_errors=True)
+    for example in begin(text, options.folder):
         actual = run(example, options.folder)
         if options.write:
             old = f"$ {example.command}\n{example.expected}```"

@@ -42,7 +42,7 @@ def demo(tmp_path_factory):
 def test_the_demo_says_where_its_report_is(demo):
     folder, output = demo
     addresses = re.findall(r"^Open .*: file://(\S+)", output, re.MULTILINE)
-    assert len(addresses) == 2
+    assert len(addresses) == 3
     for address in addresses:
         assert Path(address).is_file()
         assert Path(address).is_relative_to(folder)

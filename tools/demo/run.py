@@ -2,7 +2,7 @@
 
 Scenes are drawn, a small network is trained on some of them, and three people's annotations of the
 others become a concept set. What they disagree on is measured. Then the trained and the untrained
-network are dissected, against what most of them say and against each of them.
+network are dissected, against what most of them say and against each of them, and compared.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ def main() -> int:
     make_set(home)
     compare_people(home)
     dissect(home)
+    compare_runs(home)
     counts = show_outcome(home)
     CONSOLE.print(f"\nAll of it took {time.perf_counter() - begin:.0f} seconds.")
     for what, page in (
         ("what people disagree on", "people/index.html"),
         ("the report", "runs/trained/report/index.html"),
+        ("what training did", "compared/index.html"),
     ):
         address = (home / page).absolute().as_uri()
         CONSOLE.print(f"Open {what}: {address}", soft_wrap=True)
@@ -131,6 +133,12 @@ def dissect(home: Path) -> None:
         *("--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD))),
         *("--categories", ",".join(CATEGORIES), "--out", home / "runs"),
     )
+
+
+def compare_runs(home: Path) -> None:
+    heading("Two runs side by side")
+    runs = (home / "runs/untrained", home / "runs/trained")
+    command("dissect", "compare", *runs, "--out", home / "compared")
 
 
 def show_outcome(home: Path) -> dict[str, int]:

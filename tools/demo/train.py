@@ -131,7 +131,7 @@ def train(
     directory: Path,
     seed: int,
     *,
-    steps: int = 450,
+    steps: int = 300,
     batch_size: int = 16,
     window: int = 96,
     rate: float = 2e-3,

@@ -294,14 +294,16 @@ class TileStore:
         heads = np.cumsum(totals) - totals
         values = self._gather(pool, own, heads)
 
-        def raise_one(unit: int) -> None:
-            part = values[heads[unit] : heads[unit] + totals[unit]]
-            place = len(part) - self.rank
-            self.bound[unit] = np.partition(part, place)[place]
-            above = np.count_nonzero(part > self.bound[unit])
-            self.ties[unit] = self.rank - above  # what was there before is below it
+        def raise_some(units: IntArray) -> None:
+            for unit in units.tolist():
+                part = values[heads[unit] : heads[unit] + totals[unit]]
+                place = len(part) - self.rank
+                self.bound[unit] = np.partition(part, place)[place]
+                above = np.count_nonzero(part > self.bound[unit])
+                self.ties[unit] = self.rank - above  # what was there before is below it
 
-        for _ in pool.map(raise_one, np.flatnonzero(totals).tolist()):
+        # a task of a thread costs more than the selection of many units in a small set
+        for _ in pool.map(raise_some, np.array_split(np.flatnonzero(totals), self._threads)):
             pass
 
     @property

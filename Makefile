@@ -40,6 +40,6 @@ $(STAMP):
 	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	@echo "Installing into $(VENV), once. PyTorch is large: this can take some minutes."
 	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip --disable-pip-version-check install --no-input -e '.[cluster,dissect,dev]' >$(VENV)/install.log 2>&1 || { \
+	@$(RUN) -m pip --disable-pip-version-check install --no-input -e '.[cluster,dissect,timm,dev]' >$(VENV)/install.log 2>&1 || { \
 	  cat $(VENV)/install.log >&2; echo "The installation failed; the lines above say why. It needs the network." >&2; exit 2; }
 	@printf '%s\n' "$(WANTED)" >$@

@@ -333,7 +333,7 @@ def test_a_broken_shard_says_what_to_do(bench, tmp_path):
     bench.shard(out, "1/2")
     bench.shard(out, "2/2")
     folder = RunLayout(out).shards / "1-of-2"
-    [file] = folder.glob("layer-000/tiles-*.bin")
+    file = min(folder.glob("layer-000/tiles-*.bin"))  # a slow machine checkpoints on the way
     file.write_bytes(file.read_bytes()[: -112 * 2])  # whole tiles are missing
     with pytest.raises(LayoutError, match="should have") as caught:
         merge_run(out)

@@ -147,6 +147,7 @@ class LayerTally:
                 thresholds.astype(np.float64),
                 sizes=sizes,
                 count=plan.config.top_images,
+                workers=plan.workers,
             ),
         )
 

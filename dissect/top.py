@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ class TopKeeper:
         thresholds: (units,) float64.
         sizes: (height, width) of the label maps by row.
         count: Images per unit.
+        workers: Threads that draw.
     """
 
     def __init__(
@@ -99,11 +101,13 @@ class TopKeeper:
         *,
         sizes: Mapping[int, tuple[int, int]],
         count: int,
+        workers: int = 1,
     ) -> None:
         self._tiling = tiling
         self._grids = grids
         self._thresholds = thresholds
         self._sizes = sizes
+        self._workers = workers
         self._top = _no_images(len(thresholds), count)
         self._waiting: list[tuple[IntArray, NDArray[np.float32], Chunk]] = []
 
@@ -159,7 +163,8 @@ class TopKeeper:
         rows, units, ranks = area[chosen.source[new], 0], chosen.unit[new], chosen.rank[new]
         order = np.argsort(rows, kind="stable")  # units still rise within a row
         heads = np.flatnonzero(np.diff(rows[order], prepend=-1))
-        for part in np.split(order, heads[1:]) if len(order) else ():
+
+        def draw(part: IntArray) -> None:
             row = int(rows[part[0]])
             chunk = chunks[row]
             wanted = np.zeros(len(self._thresholds), dtype=bool)
@@ -172,6 +177,11 @@ class TopKeeper:
             )
             bits = np.packbits(pixels.reshape(len(pixels), -1), axis=1)
             self._top.masks[units[part], ranks[part], : bits.shape[1]] = bits
+
+        parts = np.split(order, heads[1:]) if len(order) else []
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="top") as pool:
+            for _ in pool.map(draw, parts):
+                pass
 
     def finish(self) -> TopImages:
         """All of them."""

@@ -75,7 +75,11 @@ def main() -> None:
 
 
 def options_for(part: str, given: argparse.Namespace) -> Options:
+    """What a part is measured with; its command as a page shows it, without places of a machine."""
     arguments = [word for word in sys.argv[1:] if word not in PARTS and word != "--write"]
+    for path, name in ((given.sets, "DIR"), (given.source, "FILE")):
+        if path is not None:
+            arguments = [word.replace(str(path), name) for word in arguments]
     return Options(
         images=given.images or IMAGES.get(part, 0),
         threads=given.threads,

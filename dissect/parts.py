@@ -22,11 +22,12 @@ from conceptset.io.atomic import write_file
 from conceptset.io.tables import format_json, read_json
 from dissect.counts import encode_arrays, open_tables, read_arrays, write_tables
 from dissect.job import Job, open_plan, read_job
+from dissect.keeping import Store
 from dissect.pilot import pilot_floors, wants_pilot
 from dissect.plan import Plan, Progress, Thresholds, Timings
 from dissect.rows import Rows, merge_rows
 from dissect.runner import LayerOutcome, Outcomes, tails_of
-from dissect.scan import Store, make_stores, scan_shard
+from dissect.scan import make_stores, scan_shard
 from dissect.shards import Shard, ShardFolder, locked
 from dissect.state import RunLayout
 from dissect.tallying import HeardImages, tally_images, tile_streams

@@ -17,10 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from dissect.counts import Agreement, Counts
+from dissect.keeping import Store
 from dissect.outputs import LayerShape
 from dissect.plan import LayerPlan, Plan, Thresholds
 from dissect.rows import Rows, select_images
-from dissect.scan import Store
 from dissect.tallying import HeardImages, Tallied
 from dissect.thresholds import Tail, rank_of_threshold, select_thresholds
 from dissect.top import TopImages

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from conceptset.layout.reading import IndexEntry
 from dissect.activations import Recorder, check_finite, inference
+from dissect.keeping import Store
 from dissect.loader import load_batches
 from dissect.outputs import maps_view, units_last_view
 from dissect.plan import LayerPlan, Plan, Progress, Timings
@@ -26,8 +27,6 @@ from dissect.shards import Progressed, Shard, ShardFolder
 from dissect.store import TileStore
 from dissect.tails import TailStore
 from dissect.tiles import Chunk, IntArray, MapArray, Tiling
-
-Store = TileStore | TailStore
 
 CHECKPOINT_SECONDS = 60.0  # at most so much work is lost when a process is killed
 
@@ -134,7 +133,10 @@ def scan_shard(
         if not (layer.again and layer.given is not None)
     ]
     size = plan.config.batch_size
-    images = sum(1 for _ in plan.entries[batches.start * size : batches.stop * size])
+
+    def images_until(batch: int) -> int:
+        return min(batch * size, len(plan.entries)) - batches.start * size
+
     saved = time.monotonic()
     if wanted:
         looks = [_look_at(plan.layers[place], stores[place]) for place in wanted]
@@ -145,9 +147,8 @@ def scan_shard(
             with timings.measure("store"):
                 for store, found in zip(chosen, founds, strict=True):
                     store.add(found.chunk, found.ties if store.counts_ties else None)
-            done = min((batch + 1) * size, len(plan.entries)) - batches.start * size
             if progress is not None:
-                progress("forward pass", min(done, images), images)
+                progress("forward pass", images_until(batch + 1), images_until(batches.stop))
             if folder is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 with timings.measure("store"):
                     _save(folder, stores, batch + 1, complete=False)

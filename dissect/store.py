@@ -1,9 +1,7 @@
 """Tiles that may matter, kept while a network runs, and the bound that decides which do.
 
-A lower bound L of a unit's threshold is known at any time: the `floor(q N) + 1`-th largest of the
-activations seen so far. L only grows and never passes the threshold, so that a tile without a
-value above it can hold neither a value above the threshold nor a pixel of a mask. What is kept
-lies in memory or, beyond a budget, on disk; it is looked through again whenever it has doubled.
+A tile without a value above the bound (`dissect.keeping`) can hold neither a value above the
+threshold nor a pixel of a mask.
 """
 
 from __future__ import annotations
@@ -12,14 +10,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptset.errors import ConceptsetError, LayoutError
-from dissect.thresholds import Tail, rank_of_threshold
+from conceptset.errors import LayoutError
+from dissect.keeping import BROKEN, Options, Store
+from dissect.thresholds import Tail
 from dissect.tile_kernels import count_above, gather_above, touch_above
 from dissect.tiles import (
     Chunk,
@@ -31,7 +30,6 @@ from dissect.tiles import (
     as_float32,
 )
 
-_FIRST_COMPACTION = 8  # at the latest when so many times the values needed have come
 _SELECTION = 256 << 20  # bytes of single activations gathered at a time
 _SLICE = 1 << 17  # tiles of a file that are looked at together
 
@@ -52,9 +50,6 @@ class Stored:
     def _width(self) -> int:
         return 12 + 4 * self.tiling.patch[0] * self.tiling.patch[1]
 
-    def __len__(self) -> int:
-        return self.file.stat().st_size // self._width
-
     def open(self) -> Chunk:
         """The tiles, mapped: pages are read when they are looked at.
 
@@ -66,7 +61,7 @@ class Stored:
             raise LayoutError(
                 f"has {size} bytes, a multiple of {self._width} was expected",
                 path=self.file,
-                hint="The run's shards are broken: give --overwrite to start anew.",
+                hint=BROKEN,
             )
         number = size // self._width
         raw = np.memmap(self.file, dtype="<i4", mode="r")
@@ -84,81 +79,38 @@ class Stored:
                 stream.write(np.ascontiguousarray(part.patches, dtype="<f4").data)
 
 
-class TileStore:
-    """Keeps every tile that may matter, and raises the bound.
+class TileStore(Store):
+    """Keeps every tile that may matter.
 
     Args:
         tiling: Of the maps of the layer.
-        units: Of the layer.
-        samples: Activations of a unit on all images of the run, also those of other shards.
-        quantile: Share of the activations above the threshold.
-        given: (units,) thresholds to use instead, float32 or float64.
-        floor: (units,) float32, a bound to begin with: believed to be below the thresholds, and
-            proved to be by the tails of all shards.
-        folder: For what does not fit the budget; must exist. None keeps everything in memory.
-        budget: Bytes of tiles kept in memory.
+        given: (units,) thresholds to use instead of computing them, float32 or float64.
         threads: That look through what is kept.
-
-    Attributes:
-        bound: (units,) float32; values that are not above it are of no interest.
-        ties: (units,) int64, at least so many activations seen equal the bound.
-        stored: Bytes in memory and on disk; `peak`: the most there has been.
+        options: Those of `Store`.
     """
+
+    first_compaction = 8
+    stem = "tiles"
 
     def __init__(
         self,
         *,
         tiling: Tiling,
-        units: int,
-        samples: int,
-        quantile: Fraction,
         given: NDArray[np.floating] | None = None,
-        floor: MapArray | None = None,
-        folder: Path | None = None,
-        budget: int = 1 << 32,
         threads: int = 1,
+        **options: Unpack[Options],
     ) -> None:
+        super().__init__(**options)
         self.tiling = tiling
-        self.units = units
-        self.rank = rank_of_threshold(quantile, samples)
         self.given = given
-        self.counts_ties = floor is not None
-        self.bound = np.full(units, -np.inf, dtype=np.float32) if floor is None else floor.copy()
         if given is not None:
             self.bound = as_float32(given)
-        self.ties = np.zeros(units, dtype=np.int64)
-        self.stored = self.peak = 0
-        self.folder = folder
-        self._budget = budget
         self._threads = threads
         self._loose: list[Chunk] = []
-        self._files: list[Stored] = []
-        self._stale: list[Path] = []
-        self._number = 0
-        self._in_memory = 0
-        # bytes after the last compaction; the next is due when they have doubled
-        self._floor = _FIRST_COMPACTION // 2 * self.rank * units * 4
-        self._after_compaction = self._floor
 
-    def add(self, chunk: Chunk, ties: IntArray | None = None) -> None:
-        """Take tiles above the bound, with rows of the index above those taken before.
-
-        Args:
-            chunk: The tiles.
-            ties: (units,) int64, activations of the same images that equal the bound as it was
-                when they were scanned; needed while `counts_ties`.
-        """
-        if ties is not None:
-            self.ties += ties
-        if len(chunk.rows):
-            self._loose.append(chunk)
-            self._in_memory += chunk.nbytes
-            self.stored += chunk.nbytes
-            self.peak = max(self.peak, self.stored)
-        if self.given is None and self.stored > 2 * self._after_compaction:
-            self.compact()
-        if self.folder is not None and self._in_memory > self._budget:
-            self.flush()
+    def _keep(self, chunk: Chunk) -> int:
+        self._loose.append(chunk)
+        return chunk.nbytes
 
     def compact(self) -> None:
         """Raise the bound as far as what is stored allows, and drop the tiles below it.
@@ -173,13 +125,8 @@ class TileStore:
             for _ in pool.map(self._thin_out, places):
                 pass
         self._loose = [chunk for chunk in self._loose if len(chunk.rows)]
-        files = []
-        for stored in self._files:
-            files += self._rewrite(stored)
-        self._files = files
-        self._in_memory = sum(chunk.nbytes for chunk in self._loose)
-        self.stored = self._in_memory + sum(one.file.stat().st_size for one in files)
-        self._after_compaction = max(self._floor, self.stored)
+        self._files = [kept for file in self._files for kept in self._rewrite(file)]
+        self._settle(in_memory=sum(chunk.nbytes for chunk in self._loose))
 
     def _thin_out(self, place: int) -> None:
         """Keep the tiles of a chunk that hold a value above the bound, and free the others."""
@@ -188,37 +135,37 @@ class TileStore:
         if not wanted.all():
             self._loose[place] = chunk.only(np.flatnonzero(wanted))
 
-    def _rewrite(self, stored: Stored) -> list[Stored]:
+    def _rewrite(self, file: Path) -> list[Path]:
         """The file, or a smaller one if most of it is below the bound."""
-        chunk = stored.open()
+        chunk = self._stored(file).open()
         wanted = np.concatenate(
             [touch_above(part.patches, part.units, self.bound) for part in _slices(chunk)]
         )
         share = int(np.count_nonzero(wanted))
         if 2 * share > len(wanted):
-            return [stored]
-        self._stale.append(stored.file)
+            return [file]
+        self._stale.append(file)
         if not share:
             return []
         smaller = self._next_file()
         starts = range(0, len(wanted), _SLICE)
-        smaller.write([chunk.only(np.flatnonzero(wanted[a : a + _SLICE]) + a) for a in starts])
+        parts = [chunk.only(np.flatnonzero(wanted[a : a + _SLICE]) + a) for a in starts]
+        self._stored(smaller).write(parts)
         return [smaller]
 
     def flush(self) -> None:
         """Move what is in memory to a file; it holds later rows than every file before it."""
         if self._loose:
-            stored = self._next_file()
-            stored.write(self._loose)
-            self._files.append(stored)
+            self._files.append(self._next_file())
+            self._stored(self._files[-1]).write(self._loose)
         self._loose = []
         self._in_memory = 0
 
-    def _next_file(self) -> Stored:
-        if self.folder is None:
-            raise ConceptsetError("a store without a folder has nowhere to write")
-        self._number += 1
-        return Stored(self.folder / f"tiles-{self._number:06d}.bin", self.tiling)
+    def _stored(self, file: Path) -> Stored:
+        return Stored(file, self.tiling)
+
+    def _check_file(self, file: Path) -> None:
+        self._stored(file).open()
 
     def tail(self) -> Tail:
         """The largest activations seen, for `select_thresholds`."""
@@ -265,8 +212,8 @@ class TileStore:
                     yield chunk.only(slice(start, stop))
 
     def _chunks(self) -> Iterator[Chunk]:
-        for stored in self._files:
-            yield from _slices(stored.open())
+        for file in self._files:
+            yield from _slices(self._stored(file).open())
         yield from self._loose
 
     def _kernel(self, chunk: Chunk) -> tuple[MapArray, PlaceArray, PlaceArray, Cut, MapArray]:
@@ -305,41 +252,6 @@ class TileStore:
         # a task of a thread costs more than the selection of many units in a small set
         for _ in pool.map(raise_some, np.array_split(np.flatnonzero(totals), self._threads)):
             pass
-
-    @property
-    def record(self) -> dict[str, object]:
-        """What a restart must know beside `bound` and `ties`; everything must be flushed."""
-        return {"files": [stored.file.name for stored in self._files], "number": self._number}
-
-    def restore(
-        self, files: Sequence[str], number: int, *, bound: MapArray, ties: IntArray
-    ) -> None:
-        """Go on from a record.
-
-        Raises:
-            LayoutError: A file is missing.
-        """
-        if self.folder is None:
-            raise ConceptsetError("a store without a folder has nothing to go on from")
-        self._files = [Stored(self.folder / name, self.tiling) for name in files]
-        for stored in self._files:
-            if not stored.file.is_file():
-                raise LayoutError(
-                    "is missing",
-                    path=stored.file,
-                    hint="The run's shards are broken: give --overwrite to start anew.",
-                )
-            stored.open()
-        self._number = number
-        self.bound, self.ties = bound.astype(np.float32), ties.astype(np.int64)
-        self.stored = sum(stored.file.stat().st_size for stored in self._files)
-        self._after_compaction = max(self._floor, self.stored)
-
-    def drop_stale(self) -> None:
-        """Remove files that no record names any more."""
-        for path in self._stale:
-            path.unlink(missing_ok=True)
-        self._stale = []
 
 
 def _slices(chunk: Chunk) -> Iterator[Chunk]:

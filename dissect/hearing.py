@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -12,7 +12,6 @@ import numpy as np
 from conceptset.consensus import majority_tags
 from conceptset.layout import names
 from conceptset.layout.reading import ConceptSet, IndexEntry
-from dissect.ahead import map_ahead
 from dissect.labels import LabelArray, check_labels, read_abstention, read_map
 from dissect.leaving_out import Method, Polled, decide_together, decide_without
 from dissect.regions import ImageLabels, Regions, Statement, Weights, join_maps, weigh_labels
@@ -88,32 +87,6 @@ class _Sheets:
                 found = set(regions.labels[:, place].tolist())
                 check_labels(self.concept_set, sorted(found), name)
         return regions
-
-
-def hear_ahead(
-    concept_set: ConceptSet,
-    panel: Panel,
-    entries: Iterable[IndexEntry],
-    categories: Sequence[str],
-    *,
-    workers: int,
-) -> Iterator[Heard]:
-    """Images as everybody labelled them, in the order asked for, read ahead by threads.
-
-    Args:
-        concept_set: The set.
-        panel: Who is heard.
-        entries: The images, in the index asked for.
-        categories: Those enabled.
-        workers: Threads, >= 1; a few images for each are in flight.
-
-    Raises:
-        ImageError: A map cannot be decoded or has another size than the index says.
-        LayoutError: A label that the set does not list.
-    """
-    return map_ahead(
-        lambda entry: hear_image(concept_set, panel, entry, categories), entries, workers=workers
-    )
 
 
 def hear_image(

@@ -6,7 +6,6 @@ model is loaded, which no finished run depends on, beside all that its fingerpri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,7 @@ from dissect.activations import choose_device
 from dissect.counts import encode_arrays, read_arrays
 from dissect.models.loading import load_model
 from dissect.outputs import LayerShape
-from dissect.plan import Plan
+from dissect.plan import Plan, Thresholds, as_thresholds
 from dissect.selecting import check_categories, digest_set, select_entries
 from dissect.state import ModelRecord, RunConfig, RunLayout, SetRecord
 from dissect.upsample import Placement
@@ -266,11 +265,6 @@ def digest_plan(plan: Plan) -> str:
     )
 
 
-def _read_given(
-    layout: RunLayout, shapes: tuple[LayerShape, ...]
-) -> Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.floating]]]:
+def _read_given(layout: RunLayout, shapes: tuple[LayerShape, ...]) -> dict[str, Thresholds]:
     arrays, _ = read_arrays(layout.given, [shape.name for shape in shapes])
-    return {
-        name: values.astype(np.float64 if values.dtype == np.float64 else np.float32)
-        for name, values in arrays.items()
-    }
+    return {name: as_thresholds(values) for name, values in arrays.items()}

@@ -14,6 +14,7 @@ from conceptset.errors import IncompleteError
 from conceptset.io.parallel import Engine, Need
 from dissect.finishing import Outcome, finish_run
 from dissect.job import Job, open_plan, read_job
+from dissect.keeping import Store
 from dissect.parts import (
     Part,
     distrust,
@@ -21,14 +22,13 @@ from dissect.parts import (
     open_stores,
     scan_part,
     shard_folder,
-    tails_of_part,
     tally_part,
     write_thresholds,
 )
 from dissect.plan import Plan, Progress, Thresholds, Timings
 from dissect.planning import memory_budget, worker_threads
 from dissect.rundir import claim, sweep
-from dissect.runner import Outcomes, outcomes_of, thresholds_of
+from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.shards import Shard, find_shards
 from dissect.state import RunLayout, open_run
 from dissect.tallying import tally_images, tile_streams
@@ -116,10 +116,16 @@ def scanned_shards(layout: RunLayout, fingerprint: str, plan: Plan) -> list[Shar
 
 
 def select_or_distrust(
-    layout: RunLayout, fingerprint: str, plan: Plan, shards: Sequence[Shard]
+    layout: RunLayout, plan: Plan, stores: Sequence[Sequence[Store]]
 ) -> list[Thresholds] | None:
-    """The thresholds; None if a bound was too high, so that all shards must be scanned again."""
-    tails = [tails_of_part(layout, fingerprint, plan, shard) for shard in shards]
+    """The thresholds; None if a bound was too high, so that all shards must be scanned again.
+
+    Args:
+        layout: The run.
+        plan: Of the run.
+        stores: For each shard, those of all layers.
+    """
+    tails = [tails_of(plan, own, compact=False) for own in stores]
     selected = thresholds_of(plan, tails)
     wrong = {
         layer.shape.name: one.unknown.tolist()
@@ -147,7 +153,8 @@ def merge_here(
     """
     shards = scanned_shards(layout, job.fingerprint, plan)
     with timings.measure("thresholds"):
-        thresholds = select_or_distrust(layout, job.fingerprint, plan, shards)
+        stores = [open_stores(layout, job.fingerprint, plan, shard) for shard in shards]
+        thresholds = select_or_distrust(layout, plan, stores)
     if thresholds is None:
         raise IncompleteError(
             "the activations that the shards left out may have mattered for some units: they began "
@@ -156,12 +163,6 @@ def merge_here(
             hint="Give the 'dissect run' command of each shard again, which does without it for "
             "these units, then merge.",
         )
-    stores = []
-    for shard in shards:
-        one = open_stores(layout, job.fingerprint, plan, shard)
-        if one is None:
-            raise AssertionError(f"shard {shard} was not scanned")
-        stores.append(one)
     with timings.measure("model"):
         module = job.load_model().to(plan.device) if plan.rescanned else None
     tallied = tally_images(
@@ -225,7 +226,8 @@ def run_on(
         with timings.measure("scan of shards"):
             _run_all(engine, scan_part, parts, need, "scan", progress)
         with timings.measure("thresholds"):
-            thresholds = select_or_distrust(layout, job.fingerprint, plan, every)
+            stores = [open_stores(layout, job.fingerprint, plan, shard) for shard in every]
+            thresholds = select_or_distrust(layout, plan, stores)
         if thresholds is not None:
             break
     if thresholds is None:

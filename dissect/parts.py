@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import nn
 
@@ -24,14 +23,13 @@ from dissect.counts import encode_arrays, open_tables, read_arrays, write_tables
 from dissect.job import Job, open_plan, read_job
 from dissect.keeping import Store
 from dissect.pilot import pilot_floors, wants_pilot
-from dissect.plan import Plan, Progress, Thresholds, Timings
+from dissect.plan import Plan, Progress, Thresholds, Timings, as_thresholds
 from dissect.rows import Rows, merge_rows
-from dissect.runner import LayerOutcome, Outcomes, tails_of
+from dissect.runner import LayerOutcome, Outcomes
 from dissect.scan import make_stores, scan_shard
 from dissect.shards import Shard, ShardFolder, locked
 from dissect.state import RunLayout
 from dissect.tallying import HeardImages, tally_images, tile_streams
-from dissect.thresholds import Tail
 from dissect.tiles import MapArray
 from dissect.top import join_top, read_top, write_top
 
@@ -146,28 +144,16 @@ def distrust(layout: RunLayout, units: Mapping[str, Sequence[int]]) -> None:
         state.unlink()
 
 
-def open_stores(
-    layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard
-) -> list[Store] | None:
-    """The stores of a shard as they were left; None if it was not scanned to its end."""
+def open_stores(layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard) -> list[Store]:
+    """The stores of a shard that was scanned to its end, as they were left."""
     folder = shard_folder(layout, fingerprint, plan, shard)
     state = folder.read()
     if state is None or not state.complete:
-        return None
+        raise AssertionError(f"shard {shard} was not scanned")
     stores = make_stores(plan, folder)
     for place, (store, record) in enumerate(zip(stores, state.layers, strict=True)):
         store.restore(**record, bound=state.bounds[place], ties=state.ties[place])
     return stores
-
-
-def tails_of_part(
-    layout: RunLayout, fingerprint: str, plan: Plan, shard: Shard
-) -> list[Tail | None]:
-    """What a scanned shard knows of the largest activations."""
-    stores = open_stores(layout, fingerprint, plan, shard)
-    if stores is None:
-        raise AssertionError(f"shard {shard} was not scanned")
-    return tails_of(plan, stores, compact=False)
 
 
 def write_thresholds(layout: RunLayout, thresholds: Sequence[Thresholds]) -> None:
@@ -178,11 +164,7 @@ def write_thresholds(layout: RunLayout, thresholds: Sequence[Thresholds]) -> Non
 
 def _read_thresholds(layout: RunLayout, layers: int) -> list[Thresholds]:
     arrays, _ = read_arrays(layout.selected, [str(place) for place in range(layers)])
-    found: list[NDArray[np.floating]] = []
-    for place in range(layers):
-        values = arrays[str(place)]
-        found.append(values.astype(np.float64 if values.dtype == np.float64 else np.float32))
-    return found
+    return [as_thresholds(arrays[str(place)]) for place in range(layers)]
 
 
 def tally_part(part: Part) -> None:
@@ -194,8 +176,6 @@ def tally_part(part: Part) -> None:
     folder = shard_folder(layout, job.fingerprint, plan, part.shard)
     with locked(folder.root / "lock", what="shard", wait=_WAIT_SECONDS):
         stores = open_stores(layout, job.fingerprint, plan, part.shard)
-        if stores is None:
-            raise AssertionError(f"shard {part.shard} was not scanned")
         thresholds = _read_thresholds(layout, len(plan.layers))
         tallied = tally_images(
             plan,

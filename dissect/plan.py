@@ -23,6 +23,11 @@ Progress = Callable[[str, int, int], None]
 Thresholds = NDArray[np.floating]
 
 
+def as_thresholds(values: NDArray[np.generic]) -> Thresholds:
+    """Thresholds as they were written: float64 stays, everything else is float32."""
+    return values.astype(np.float64 if values.dtype == np.float64 else np.float32)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that is settled before the work begins.

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dissect.counts import Agreement, Counts
+from dissect.counts import Counts
 from dissect.keeping import Store
 from dissect.outputs import LayerShape
 from dissect.plan import LayerPlan, Plan, Thresholds
@@ -76,10 +76,6 @@ class Outcomes:
 
     layers: list[LayerOutcome]
     heard: HeardImages
-
-    def agreement(self, annotators: int) -> Agreement:
-        """Pixels that the first so many annotators gave the same label."""
-        return self.heard.agreement(annotators)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,38 +109,6 @@ class Chunk:
             self.rows[wanted], self.units[wanted], self.tiles[wanted], self.patches[wanted]
         )
 
-    def pairs(self) -> tuple[IntArray, IntArray]:
-        """Where each (row, unit) begins, and for each tile which of those it belongs to.
-
-        >>> none = np.zeros((3, 1, 1), np.float32)
-        >>> chunk = Chunk(np.int32([4, 4, 4]), np.int32([1, 1, 5]), np.int32([0, 2, 0]), none)
-        >>> [part.tolist() for part in chunk.pairs()]
-        [[0, 2], [0, 0, 1]]
-        """
-        new = np.ones(len(self.rows), dtype=bool)
-        new[1:] = (self.rows[1:] != self.rows[:-1]) | (self.units[1:] != self.units[:-1])
-        return np.flatnonzero(new), np.cumsum(new) - 1
-
-    def maxima(self, starts: IntArray) -> MapArray:
-        """(len(starts),) float32, the largest value of each (row, unit); `starts` of `pairs`."""
-        if not len(starts):
-            return np.empty(0, dtype=np.float32)
-        highest = self.patches.reshape(len(self.patches), -1).max(axis=1)
-        return np.asarray(np.maximum.reduceat(highest, starts), dtype=np.float32)
-
-
-def join_chunks(chunks: list[Chunk], tiling: Tiling) -> Chunk:
-    """All tiles of chunks whose rows rise from one to the next."""
-    if len(chunks) == 1:
-        return chunks[0]
-    chunks = chunks or [Chunk.empty(tiling)]
-    return Chunk(
-        np.concatenate([chunk.rows for chunk in chunks]),
-        np.concatenate([chunk.units for chunk in chunks]),
-        np.concatenate([chunk.tiles for chunk in chunks]),
-        np.concatenate([chunk.patches for chunk in chunks]),
-    )
-
 
 def as_float32(bound: NDArray[np.floating]) -> MapArray:
     """The largest float32 values that are not above `bound`.

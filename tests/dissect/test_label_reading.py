@@ -14,7 +14,8 @@ from PIL import Image
 from conceptset.errors import ImageError
 from conceptset.io.images import encode_flags, encode_label_map, read_codes
 from conceptset.layout.reading import open_concept_set
-from dissect.hearing import hear_ahead, hear_image
+from dissect.ahead import map_ahead
+from dissect.hearing import hear_image
 from dissect.labels import read_abstention, read_map
 from dissect.scanlines import read_plain
 from dissect.voices import Panel
@@ -131,8 +132,10 @@ def test_every_kind_of_map_ends_the_same(build_set, make_pictures):
 def test_images_heard_ahead_come_in_order(small_set):
     concept_set = open_concept_set(small_set)
     for workers in (1, 3):
-        ahead = hear_ahead(
-            concept_set, Panel(), concept_set.entries, concept_set.categories, workers=workers
+        ahead = map_ahead(
+            lambda entry: hear_image(concept_set, Panel(), entry, concept_set.categories),
+            concept_set.entries,
+            workers=workers,
         )
         for entry, heard in zip(concept_set.entries, ahead, strict=True):
             alone = hear_image(concept_set, Panel(), entry, concept_set.categories)

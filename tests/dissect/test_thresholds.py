@@ -17,6 +17,7 @@ from conceptset.errors import LayoutError
 from dissect.scanning import Scanner, scan_maps
 from dissect.store import TileStore
 from dissect.tails import TailStore
+from dissect.tally import find_pairs
 from dissect.thresholds import rank_of_threshold, select_thresholds
 from dissect.tiles import Tiling, as_float32
 
@@ -55,9 +56,10 @@ def check_store(store, values, thresholds):
         assert np.all(chunk.rows == row)
         order = chunk.units.astype(np.int64) * store.tiling.tiles + chunk.tiles
         assert np.all(np.diff(order) > 0)
-        starts, _ = chunk.pairs()
+        starts = find_pairs(chunk.units)[:-1]
+        maxima = np.maximum.reduceat(chunk.patches.max(axis=(1, 2)), starts)
         maps = paste(chunk, store.tiling)
-        for unit, largest in zip(chunk.units[starts], chunk.maxima(starts), strict=True):
+        for unit, largest in zip(chunk.units[starts], maxima, strict=True):
             one, source = maps[row, int(unit)], values[row, unit]
             assert np.all(np.isnan(one) | (one == source))
             if source.max() > thresholds[unit]:

@@ -198,10 +198,12 @@ def _spend(
 
 def _count_pairs(layout: Any, fingerprint: str, plan: Any, shards: Sequence[Any]) -> int:
     """Pairs of image and unit that have a tile in some store."""
+    import numpy as np
+
     from dissect.parts import open_stores
 
     total = 0
     for shard in shards:
-        (store,) = open_stores(layout, fingerprint, plan, shard) or ()
-        total += sum(len(chunk.pairs()[0]) for chunk in store.images())
+        (store,) = open_stores(layout, fingerprint, plan, shard)
+        total += sum(len(np.unique(chunk.units)) for chunk in store.images())
     return total

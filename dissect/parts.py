@@ -20,6 +20,7 @@ from torch import nn
 from conceptset.io.atomic import write_file
 from conceptset.io.tables import format_json, read_json
 from dissect.counts import encode_arrays, open_tables, read_arrays, write_tables
+from dissect.heard import HeardImages
 from dissect.job import Job, open_plan, read_job
 from dissect.keeping import Store
 from dissect.pilot import pilot_floors, wants_pilot
@@ -29,7 +30,7 @@ from dissect.runner import LayerOutcome, Outcomes
 from dissect.scan import make_stores, scan_shard
 from dissect.shards import Shard, ShardFolder, locked
 from dissect.state import RunLayout
-from dissect.tallying import HeardImages, tally_images, tile_streams
+from dissect.tallying import tally_images, tile_streams
 from dissect.tiles import MapArray
 from dissect.top import join_top, read_top, write_top
 
@@ -184,6 +185,7 @@ def tally_part(part: Part) -> None:
             thresholds,
             module=module,
             folder=folder.root,
+            fork=False,  # whose processes they are is the engine's to say
             timings=Timings(),
         )
         voices = plan.panel.voices

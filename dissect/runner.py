@@ -17,11 +17,12 @@ from typing import Protocol
 import numpy as np
 
 from dissect.counts import Counts
+from dissect.heard import HeardImages
 from dissect.keeping import Store
 from dissect.outputs import LayerShape
 from dissect.plan import LayerPlan, Plan, Thresholds
 from dissect.rows import Rows, select_images
-from dissect.tallying import HeardImages, Tallied
+from dissect.tallying import Tallied
 from dissect.thresholds import Tail, rank_of_threshold, select_thresholds
 from dissect.top import TopImages
 

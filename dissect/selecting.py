@@ -215,8 +215,6 @@ def digest_set(
         lines += [f"{digests.photographs}  photographs", f"{digests.maps}  maps"]
     else:
         used = sorted({name for entry in entries for name in used_files(entry, categories)})
-        hashes = map_ahead(
-            lambda name: hash_file(path_of(concept_set, name)), used, workers=workers
-        )
+        hashes = map_ahead(lambda name: digest(read_used(concept_set, name)), used, workers=workers)
         lines += [f"{found}  images/{name}" for found, name in zip(hashes, used, strict=True)]
     return digest("\n".join(lines).encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,92 +12,40 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from conceptset.io.parallel import can_fork, forked_map
 from conceptset.layout.reading import IndexEntry
 from dissect.ahead import map_ahead
-from dissect.counts import Agreement, IntArray, stack, with_image
+from dissect.counts import IntArray, with_image
+from dissect.heard import HeardImages, Said
 from dissect.hearing import Heard, hear_image
 from dissect.plan import LayerPlan, Plan, Progress, Thresholds, Timings
 from dissect.regions import ImageLabels
 from dissect.row_spool import RowSpool
-from dissect.rows import Rows, as_array
 from dissect.scan import Look, run_batches
 from dissect.shards import Shard
 from dissect.store import TileStore
-from dissect.tally import ImageTally, tally_image
+from dissect.tally import tally_image
 from dissect.tiles import Chunk, MapArray, as_float32
 from dissect.top import TopKeeper
 from dissect.upsample import FloatArray
 
 _COUNTS_MEMORY = 256 << 20  # bytes of counts in memory, over all layers
+_MANY = 64  # images that are worth copies of this process
 
 
-class HeardImages:
-    """What all images of a run say in every voice; no unit has a part in it."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The counts of one image and one layer.
 
-    def __init__(self, voices: int) -> None:
-        """No image is known yet."""
-        self._truth: list[list[IntArray]] = [[] for _ in range(voices)]
-        self._pixels: list[list[tuple[int, int]]] = [[] for _ in range(voices)]
-        self._shared: list[IntArray] = []
+    Attributes:
+        rows: For each voice heard, (n, 4) int64 rows (image, unit, label, pixels).
+        area: (m, 3) int64 rows (image, unit, pixels of the mask).
+        maxima: (m,) float32, the largest activation of each of these.
+    """
 
-    def keep(self, row: int, heard: Heard) -> None:
-        """Take an image, in rising order of rows."""
-        labels = heard.labels
-        for place, voice in enumerate(heard.voices):
-            own = labels.of(place)
-            truth = np.column_stack([labels.labels[own], labels.truth[own]])
-            self._truth[voice].append(with_image(row, truth))
-            self._pixels[voice].append((row, labels.size[0] * labels.size[1]))
-        self._shared.append(with_image(row, heard.shared))
-
-    def truth(self, voice: int) -> IntArray:
-        """(n, 3) int64 rows (image, label, pixels)."""
-        return stack(self._truth[voice], 3)
-
-    def pixels(self, voice: int) -> IntArray:
-        """(n, 2) int64 rows (image, pixels of its label maps)."""
-        return np.array(self._pixels[voice], dtype=np.int64).reshape(-1, 2)
-
-    def agreement(self, annotators: int) -> Agreement:
-        """Pixels that annotators, voices 1 .. n, gave the same label."""
-        worked = [
-            np.insert(self.pixels(place + 1), 1, place, axis=1) for place in range(annotators)
-        ]
-        rows = stack(worked, 3)
-        return Agreement(stack(self._shared, 5), rows[np.lexsort((rows[:, 1], rows[:, 0]))])
-
-    @staticmethod
-    def widths(voices: int) -> dict[str, int]:
-        """The tables of `tables`, with their columns."""
-        each = {f"truth.{voice}": 3 for voice in range(voices)}
-        return {**each, **{f"pixels.{voice}": 2 for voice in range(voices)}, "shared": 5}
-
-    def tables(self) -> dict[str, Rows]:
-        """All of it, for another process."""
-        tables: dict[str, Rows] = {"shared": stack(self._shared, 5)}
-        for voice in range(len(self._truth)):
-            tables[f"truth.{voice}"] = self.truth(voice)
-            tables[f"pixels.{voice}"] = self.pixels(voice)
-        return tables
-
-    @classmethod
-    def of(cls, tables: Mapping[str, Rows]) -> HeardImages:
-        """What `tables` gave in another process."""
-        voices = sum(name.startswith("truth.") for name in tables)
-        heard = cls(voices)
-        heard._shared.append(as_array(tables["shared"]))
-        for voice in range(voices):
-            heard._truth[voice].append(as_array(tables[f"truth.{voice}"]))
-            pixels = as_array(tables[f"pixels.{voice}"]).tolist()
-            heard._pixels[voice] = [(row, number) for row, number in pixels]
-        return heard
-
-    def extend(self, later: HeardImages) -> None:
-        """Take what later images say."""
-        for voice in range(len(self._truth)):
-            self._truth[voice] += later._truth[voice]
-            self._pixels[voice] += later._pixels[voice]
-        self._shared += later._shared
+    rows: tuple[IntArray, ...]
+    area: IntArray
+    maxima: MapArray
 
 
 @dataclass(slots=True)
@@ -151,19 +101,25 @@ class LayerTally:
             ),
         )
 
-    def count(self, chunk: Chunk, labels: ImageLabels) -> ImageTally:
-        """The counts of one image; changes nothing, so that threads may share it."""
-        grid = self.layer.grids[labels.size]
-        return tally_image(chunk, self.limits, tiling=self.layer.tiling, grid=grid, labels=labels)
+    def count(self, chunk: Chunk, labels: ImageLabels) -> Found:
+        """The counts of one image; changes nothing, so that many may do it at once."""
+        grid, row = self.layer.grids[labels.size], int(chunk.rows[0])
+        found = tally_image(chunk, self.limits, tiling=self.layer.tiling, grid=grid, labels=labels)
+        rows = tuple(with_image(row, part) for part in found.intersections)
+        return Found(rows, with_image(row, found.area), found.maxima)
 
-    def keep(self, chunk: Chunk, found: ImageTally, voices: Sequence[int]) -> None:
-        """Take the counts of one image, in rising order of rows."""
-        row = int(chunk.rows[0])
-        for voice, rows in zip(voices, found.intersections, strict=True):
-            self.rows.add(voice, with_image(row, rows))
-        area = with_image(row, found.area)
-        self.areas.add(0, area)
-        self.top.add(area, found.maxima, chunk)
+    def keep(self, chunk: Chunk, found: Found, voices: Sequence[int]) -> None:
+        """Take the counts of one image, in rising order of rows.
+
+        Args:
+            chunk: Its tiles.
+            found: Its counts.
+            voices: Those that `found.rows` are for.
+        """
+        for voice, rows in zip(voices, found.rows, strict=True):
+            self.rows.add(voice, rows)
+        self.areas.add(0, found.area)
+        self.top.add(found.area, found.maxima, chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +135,29 @@ class Tallied:
     heard: HeardImages
 
 
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """How one image is counted, by whomever.
+
+    Attributes:
+        layers: All of them.
+        hear: What is said of an image.
+    """
+
+    layers: Sequence[LayerTally]
+    hear: Callable[[IndexEntry], Heard]
+
+    def count(self, item: tuple[IndexEntry, list[Chunk | None]]) -> tuple[Said, list[Found | None]]:
+        """What is said of an image, and its counts in every layer that has tiles of it."""
+        entry, chunks = item
+        heard = self.hear(entry)
+        found = [
+            None if chunk is None else layer.count(chunk, heard.labels)
+            for layer, chunk in zip(self.layers, chunks, strict=True)
+        ]
+        return Said.of(entry.row, heard), found
+
+
 def tally_images(
     plan: Plan,
     shards: Sequence[Shard],
@@ -187,13 +166,17 @@ def tally_images(
     *,
     module: nn.Module | None = None,
     folder: Path | None = None,
+    hear: Callable[[IndexEntry], Heard] | None = None,
+    fork: bool = True,
     timings: Timings,
     progress: Progress | None = None,
 ) -> Tallied:
     """The counts of every layer on the images of some shards.
 
-    The label maps of an image are read once for all layers and all voices. Images are counted by
-    several threads, each on its own; what they find is put together in the order of the rows.
+    The label maps of an image are read once for all layers and all voices. Many images are counted
+    by copies of this process, for threads would wait for one another between their many short
+    steps; a few images, and those of a second pass, by threads. What they find is put together
+    in the order of the rows.
 
     Args:
         plan: What is to be done.
@@ -203,6 +186,8 @@ def tally_images(
         thresholds: For each layer, (units,).
         module: The model, where it has to run again.
         folder: Where counts go that memory should not hold.
+        hear: What is said of an image; without it, what the set says of it.
+        fork: Copies of this process may be made.
         timings: Added to.
         progress: Called with (stage, images done, images of these shards).
 
@@ -214,17 +199,7 @@ def tally_images(
     size = plan.config.batch_size
     batches = range(shards[0].batches(plan.batches).start, shards[-1].batches(plan.batches).stop)
     entries = plan.entries[batches.start * size : batches.stop * size]
-
-    def count(
-        item: tuple[IndexEntry, list[Chunk | None]],
-    ) -> tuple[int, Heard, list[tuple[Chunk, ImageTally] | None]]:
-        entry, chunks = item
-        said = hear_image(plan.concept_set, plan.panel, entry, plan.categories)
-        found = [
-            None if chunk is None else (chunk, layer.count(chunk, said.labels))
-            for layer, chunk in zip(layers, chunks, strict=True)
-        ]
-        return entry.row, said, found
+    work = _Tally(layers, hear or _hear_from(plan))
 
     again = [place for place, stream in enumerate(streams) if stream is None]
     rescans: Iterator[list[Chunk | None]] | None = None
@@ -232,25 +207,45 @@ def tally_images(
         if module is None:
             raise AssertionError("a layer has to be scanned again, and there is no model")
         rescans = _rescan(module, plan, batches, again, layers, timings)
-    items = _by_image(entries, streams, rescans)
+    waiting: deque[list[Chunk | None]] = deque()  # tiles that others count just now
+    items = _remembering(_by_image(entries, streams, rescans), waiting)
     # the forward pass inside is counted by itself
     before = sum(timings.seconds.values())
     # cores that the network does not need; each thread alone, for numpy would start more in it
     workers = plan.workers if again else max(plan.workers, plan.config.threads)
+    forks = fork and not again and workers > 1 and len(entries) >= _MANY and can_fork()
     with timings.measure("tally"), threadpool_limits(limits=1, user_api="blas"):
-        results = map_ahead(count, items, workers=workers)
-        for done, (row, said, found) in enumerate(results, start=1):
-            heard.keep(row, said)
-            for layer, pair in zip(layers, found, strict=True):
-                if pair is not None:
-                    layer.keep(*pair, said.voices)
-            if progress is not None:
-                progress("tally", done, len(entries))
+        results = (
+            forked_map(work.count, items, jobs=workers)
+            if forks
+            else map_ahead(work.count, items, workers=workers)
+        )
+        with contextlib.closing(results):
+            for done, (said, found) in enumerate(results, start=1):
+                heard.keep(said)
+                for layer, chunk, one in zip(layers, waiting.popleft(), found, strict=True):
+                    if chunk is not None and one is not None:
+                        layer.keep(chunk, one, said.voices)
+                if progress is not None:
+                    progress("tally", done, len(entries))
         for layer in layers:
             layer.top.settle()
         inside = sum(timings.seconds.values()) - before
     timings.add("tally", -inside)
     return Tallied(layers, heard)
+
+
+def _hear_from(plan: Plan) -> Callable[[IndexEntry], Heard]:
+    return lambda entry: hear_image(plan.concept_set, plan.panel, entry, plan.categories)
+
+
+def _remembering(
+    items: Iterable[tuple[IndexEntry, list[Chunk | None]]], waiting: deque[list[Chunk | None]]
+) -> Iterator[tuple[IndexEntry, list[Chunk | None]]]:
+    """The items; the tiles of each are put at the end of what is waiting."""
+    for entry, chunks in items:
+        waiting.append(chunks)
+        yield entry, chunks
 
 
 def _by_image(

@@ -7,11 +7,14 @@ processes on this machine, `conceptset.io.cluster.RayEngine` tasks on many.
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
@@ -21,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from conceptset.errors import ConceptsetError
 
@@ -182,15 +185,8 @@ def ordered_map(
     if jobs <= 1:
         yield from map(function, items)
         return
-    rest = iter(items)
-    pending: deque[Future[list[Result]]] = deque()
     with _workers(function, jobs) as pool:
-        while True:
-            while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, CHUNK))):
-                pending.append(pool.submit(_run_chunk, function, chunk))
-            if not pending:
-                break
-            yield from pending.popleft().result()
+        yield from _in_order(pool, functools.partial(_run_chunk, function), items, jobs)
 
 
 def completed_map(
@@ -217,6 +213,73 @@ def completed_map(
                 yield running.pop(future), future.result()
 
 
+def can_fork() -> bool:
+    """Whether `forked_map` works here: not in a worker of somebody else's that may have no own."""
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+
+
+def forked_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, jobs: int
+) -> Generator[Result]:
+    """`map(function, items)` on copies of this process, in order.
+
+    Copies start within milliseconds and know all that this process knew when the first result was
+    asked for, so the function may be a closure over anything; only items and results travel. Call
+    it where `can_fork()`, while no other thread of ours is at work, with a function that uses
+    neither torch nor a device: threads and their locks are not copied.
+
+    Args:
+        function: Called in the copies.
+        items: Taken a few chunks ahead of the results, in this process.
+        jobs: Copies, >= 1.
+
+    Raises:
+        ConceptsetError: A copy was killed (usually for memory).
+    """
+    context = multiprocessing.get_context("fork")
+    begin = functools.partial(_begin_copy, function)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=begin)
+    with _ending(pool, hint="Run again with fewer --workers."):
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every copy of a process that has threads; see above
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pool.submit(int)  # all copies are made now
+        yield from _in_order(pool, _run_copied, items, jobs)
+
+
+_copied: Callable[[Any], Any] | None = None  # what a copy was made to call
+
+
+def _begin_copy(function: Callable[[Any], Any]) -> None:
+    global _copied  # noqa: PLW0603 - of a process that does nothing else
+    _copied = function
+    gc.freeze()  # a collection would write to, and so copy, all that is shared with the parent
+    _begin_worker()
+
+
+def _run_copied(chunk: list[Any]) -> list[Any]:
+    if _copied is None:
+        raise AssertionError("not a copy made by forked_map")
+    return [_copied(item) for item in chunk]
+
+
+def _in_order(
+    pool: ProcessPoolExecutor,
+    work: Callable[[list[Item]], list[Result]],
+    items: Iterable[Item],
+    jobs: int,
+) -> Generator[Result]:
+    """The results of chunks of items, a few chunks per process in flight."""
+    rest = iter(items)
+    pending: deque[Future[list[Result]]] = deque()
+    while True:
+        while len(pending) < 4 * jobs and (chunk := list(itertools.islice(rest, CHUNK))):
+            pending.append(pool.submit(work, chunk))
+        if not pending:
+            break
+        yield from pending.popleft().result()
+
+
 @contextmanager
 def _workers(function: Callable[..., object], jobs: int) -> Generator[ProcessPoolExecutor]:
     """Processes that end with the block; what they had not begun is dropped."""
@@ -224,13 +287,22 @@ def _workers(function: Callable[..., object], jobs: int) -> Generator[ProcessPoo
     # imported once, by the server that workers are forked from, not by each of them
     context.set_forkserver_preload(["__main__", _module_of(function)])
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker)
-    try:
+    hint = (
+        "Run again with fewer --jobs. (A script that calls this with several jobs "
+        "needs an 'if __name__ == \"__main__\":' guard.)"
+    )
+    with _ending(pool, hint=hint):
         yield pool
+
+
+@contextmanager
+def _ending(pool: ProcessPoolExecutor, *, hint: str) -> Generator[None]:
+    """A block after which no process of a pool is left, and what it had not begun is dropped."""
+    try:
+        yield
     except BrokenProcessPool as error:
         raise ConceptsetError(
-            "a worker process was killed, probably because memory ran out",
-            hint="Run again with fewer --jobs. (A script that calls this with several jobs "
-            "needs an 'if __name__ == \"__main__\":' guard.)",
+            "a worker process was killed, probably because memory ran out", hint=hint
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

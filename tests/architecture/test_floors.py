@@ -26,7 +26,7 @@ FLOORS = {
         ("models", "forms", "outputs", "activations", "upsample", "receptive"),
         ("tiles", "tile_kernels", "thresholds", "scanning", "keeping", "store", "tails"),
         ("regions", "tally", "rows", "row_spool", "counts", "top", "state", "shards"),
-        ("leaving_out", "voices", "hearing"),
+        ("leaving_out", "voices", "hearing", "heard"),
         ("plan", "given", "job", "planning", "rundir"),
         ("scan", "pilot", "tallying", "runner", "parts"),
         ("entries", "cells", "percentiles", "resampled", "intervals"),

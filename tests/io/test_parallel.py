@@ -13,17 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from conceptset.io.parallel import ordered_map
+from conceptset.errors import ConceptsetError, ImageError
+from conceptset.io.parallel import can_fork, forked_map, ordered_map
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
 
 VICTIM = """
 import sys, time
 from functools import partial
-from conceptset.io.parallel import ordered_map
+from conceptset.io.parallel import forked_map, ordered_map
 from tests_parallel import leave_a_trace
 if __name__ == "__main__":
-    list(ordered_map(partial(leave_a_trace, sys.argv[1]), range(16), jobs=2))
+    chosen = {"ordered_map": ordered_map, "forked_map": forked_map}[sys.argv[2]]
+    list(chosen(partial(leave_a_trace, sys.argv[1]), range(16), jobs=2))
 """
 MODULE = """
 import os, pathlib, time
@@ -56,15 +58,68 @@ def test_a_closed_map_has_stopped(tmp_path):
     assert len(list(tmp_path.iterdir())) == count < 400
 
 
-@pytest.fixture
-def victim(tmp_path):
+needs_copies = pytest.mark.skipif(not can_fork(), reason="copies of a process: Linux only")
+
+
+@needs_copies
+def test_copies_know_what_this_process_knows():
+    known = {item: object() for item in range(100)}  # neither these nor the function are pickled
+    found = forked_map(lambda item: (item, id(known[item]), os.getpid()), range(100), jobs=3)
+    rows = list(found)
+    assert [row[:2] for row in rows] == [(item, id(own)) for item, own in known.items()]
+    assert os.getpid() not in {row[2] for row in rows}
+
+
+@needs_copies
+def test_copies_take_items_as_they_are_needed():
+    taken = []
+
+    def items():
+        for item in range(10_000):
+            taken.append(item)
+            yield item
+
+    results = forked_map(double, items(), jobs=2)
+    with contextlib.closing(results):
+        next(results)
+    assert len(taken) < 200
+
+
+@needs_copies
+def test_an_error_in_a_copy_is_the_error_of_the_map():
+    def read(item):
+        if item == 5:
+            raise ImageError("is no PNG", path="a/b.png", hint="Run it again.")
+        return item
+
+    results = forked_map(read, range(64), jobs=2)
+    with pytest.raises(ImageError, match=r"a/b\.png: is no PNG\. Run it again\."):
+        list(results)
+
+
+@needs_copies
+def test_a_killed_copy_is_said_and_not_waited_for():
+    def die(item):
+        if item == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    with pytest.raises(ConceptsetError, match=r"was killed.*memory.*--workers"):
+        list(forked_map(die, range(64), jobs=2))
+
+
+MAPS = ["ordered_map", pytest.param("forked_map", marks=needs_copies)]
+
+
+@pytest.fixture(params=MAPS)
+def victim(tmp_path, request):
     """A process group of its own with two workers that have begun."""
     (tmp_path / "tests_parallel.py").write_text(MODULE)
     (tmp_path / "victim.py").write_text(VICTIM)
     (tmp_path / "pids").mkdir()
     path = os.pathsep.join([str(tmp_path), *sys.path])
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "victim.py"), str(tmp_path / "pids")],
+        [sys.executable, str(tmp_path / "victim.py"), str(tmp_path / "pids"), request.param],
         env={**os.environ, "PYTHONPATH": path},
         stderr=subprocess.PIPE,
         text=True,
@@ -110,4 +165,5 @@ def test_workers_leave_the_interrupt_to_the_main_process(victim):
     said = process.communicate(timeout=60)[1]
     assert said.count("Traceback") <= 1  # the main process's own: this one does not catch it
     assert "ForkServerProcess" not in said
+    assert "ForkProcess" not in said
     assert all_gone(workers)

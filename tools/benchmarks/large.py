@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -133,10 +132,12 @@ def stream_run(
 ) -> dict[str, Any]:
     """A run in this process; what it cost."""
     from dissect.intervals import Resamples
+    from dissect.plan import Timings
     from dissect.runner import outcomes_of, tails_of, thresholds_of
     from dissect.scan import make_stores
     from dissect.shards import WHOLE, ShardFolder
     from dissect.state import RunLayout
+    from dissect.tallying import tally_images, tile_streams
     from dissect.writing import write_layer
 
     stream = Stream(int(images), int(units), int(side))
@@ -151,7 +152,14 @@ def stream_run(
     (selected,) = thresholds_of(plan, [tails_of(plan, stores)])
     watch.stop("thresholds")
     ended = store.stored
-    outcomes = outcomes_of(_tally(plan, stores, selected.values, folder.root, watch))
+    tallied = tally_images(
+        *(plan, [WHOLE], tile_streams([stores]), [selected.values]),
+        folder=folder.root,
+        hear=_hear,
+        timings=Timings(),
+    )
+    outcomes = outcomes_of(tallied)
+    watch.stop("tally")
     samples = Resamples.draw(np.arange(stream.images))
     (outcome,) = outcomes.layers
     write_layer(layout, outcome, plan, samples, directory="layer4", fingerprint="0" * 64)
@@ -186,42 +194,14 @@ def _scan(stream: Stream, plan: Any, store: Any, watch: Watch) -> None:
             watch.stop("store")
 
 
-def _tally(plan: Any, stores: Any, thresholds: Any, folder: Path, watch: Watch) -> Any:
-    """As `dissect.tallying.tally_images`, with labels that are made instead of read."""
-    from dissect.ahead import map_ahead
+def _hear(entry: Any) -> Any:
+    """Labels that are made instead of read."""
     from dissect.hearing import Heard
     from dissect.regions import join_labels
-    from dissect.tallying import HeardImages, LayerTally, Tallied, tile_streams
 
-    layer = LayerTally.begin(plan, 0, thresholds, folder)
-    heard = HeardImages(plan.panel.voices)
-    nothing = np.empty((0, 4), dtype=np.int64)
-    (stream,) = tile_streams([stores])
-
-    def items() -> Iterator[tuple[int, Any]]:
-        chunks = iter(stream)
-        head = next(chunks, None)
-        for row in range(len(plan.entries)):
-            if head is not None and head.rows[0] == row:
-                yield row, head
-                head = next(chunks, None)
-            else:
-                yield row, None
-
-    def count(item: tuple[int, Any]) -> tuple[int, Any, Any, Any]:
-        row, chunk = item
-        planes, whole = labels_of(row, MAP)
-        labels = join_labels(planes, [whole], (MAP, MAP))
-        found = None if chunk is None else layer.count(chunk, labels)
-        return row, Heard(labels, (0,), nothing), chunk, found
-
-    for row, said, chunk, found in map_ahead(count, items(), workers=plan.workers):
-        heard.keep(row, said)
-        if found is not None:
-            layer.keep(chunk, found, said.voices)
-    layer.top.settle()
-    watch.stop("tally")
-    return Tallied([layer], heard)
+    planes, whole = labels_of(entry.row, MAP)
+    labels = join_labels(planes, [whole], (MAP, MAP))
+    return Heard(labels, (0,), np.empty((0, 4), dtype=np.int64))
 
 
 def check_run(images: str, units: str, side: str, out: str) -> dict[str, int]:

@@ -378,8 +378,12 @@ def test_the_root_is_the_same_with_and_without_annotators(run, scenes, everybody
         assert same_counts(ours, theirs, {row: row for row in range(99)})
 
 
-def test_threads_and_disk_change_nothing(run, scenes, files_of, monkeypatch):
+def test_threads_copies_and_disk_change_nothing(run, scenes, files_of, monkeypatch):
     several = run("several", concept_set=scenes, workers=3, layers=["0"])
+    with monkeypatch.context() as patched:
+        patched.setattr("dissect.tallying._MANY", 1)
+        copied = run("copied", concept_set=scenes, workers=3, layers=["0"])
+    assert files_of(several.root) == files_of(copied.root)
     monkeypatch.setattr("dissect.tallying._COUNTS_MEMORY", 1000)
     one = run("one", concept_set=scenes, workers=1, max_memory=1 << 20, layers=["0"])
     assert several.run.config.annotators == ("ada", "ben", "cy", "dot", "net")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from conceptset.errors import SourceError, UsageError
+import dissect.hearing
+from conceptset.errors import ConceptsetError, SourceError, UsageError
+from conceptset.io.parallel import can_fork
 from conceptset.layout.reading import open_concept_set
 from dissect.api import evaluating
 from dissect.counts import read_counts
@@ -177,10 +181,30 @@ def test_top_images_and_their_masks(run, small_model, small_set):
                 assert layout.photograph(image).is_file()
 
 
-def test_equal_settings_give_equal_bytes(run, files_of):
+def test_equal_settings_give_equal_bytes(run, files_of, monkeypatch):
     first = files_of(run("a", workers=1).root)
     second = files_of(run("b", workers=4, max_memory=1).root)
     assert first == second
+    monkeypatch.setattr("dissect.tallying._MANY", 1)  # counted by copies of the process
+    assert first == files_of(run("c", workers=2).root)
+
+
+@pytest.mark.skipif(not can_fork(), reason="copies of a process: Linux only")
+def test_a_run_whose_copy_was_killed_goes_on(run, files_of, monkeypatch):
+    whole = files_of(run("whole", workers=1).root)
+    monkeypatch.setattr("dissect.tallying._MANY", 1)
+    here, read = os.getpid(), dissect.hearing.read_map
+
+    def die(*arguments):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(*arguments)
+
+    monkeypatch.setattr("dissect.hearing.read_map", die)
+    with pytest.raises(ConceptsetError, match=r"was killed, probably because memory.*--workers"):
+        run("killed", workers=2)
+    monkeypatch.undo()
+    assert files_of(run("killed", workers=2).root) == whole
 
 
 def test_a_map_of_another_size_for_each_image(run, build_set, make_pictures):

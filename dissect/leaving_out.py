@@ -121,6 +121,13 @@ def _leave_each_out(method: str, choices: NDArray[np.int32]) -> NDArray[np.int32
     Returns:
         (voters, places) int32, without the voter of the row.
     """
+    disputed = ((choices != choices[0]) | (choices < 0)).any(axis=0)
+    result = np.repeat(choices[:1], len(choices), axis=0)  # right where all have the same to say
+    result[:, disputed] = _settle_disputed(method, choices[:, disputed])
+    return result
+
+
+def _settle_disputed(method: str, choices: NDArray[np.int32]) -> NDArray[np.int32]:
     order = np.argsort(choices, axis=0, kind="stable")
     ordered = np.take_along_axis(choices, order, axis=0)
     first = np.ones(ordered.shape, dtype=bool)

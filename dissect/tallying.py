@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,7 +217,7 @@ def tally_images(
     forks = fork and not again and workers > 1 and len(entries) >= _MANY and can_fork()
     with timings.measure("tally"), threadpool_limits(limits=1, user_api="blas"):
         results = (
-            forked_map(work.count, items, jobs=workers)
+            _count_by_copies(work, items, workers)
             if forks
             else map_ahead(work.count, items, workers=workers)
         )
@@ -233,6 +234,14 @@ def tally_images(
         inside = sum(timings.seconds.values()) - before
     timings.add("tally", -inside)
     return Tallied(layers, heard)
+
+
+def _count_by_copies(
+    work: _Tally, items: Iterator[tuple[IndexEntry, list[Chunk | None]]], workers: int
+) -> Generator[tuple[Said, list[Found | None]]]:
+    """The counts of all images, the first here: compiled functions are loaded once for all."""
+    yield from map(work.count, itertools.islice(items, 1))
+    yield from forked_map(work.count, items, jobs=workers)
 
 
 def _hear_from(plan: Plan) -> Callable[[IndexEntry], Heard]:

@@ -8,6 +8,7 @@ for. The bare side has no other hook.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,6 +65,10 @@ def load(case: Case, options: Options, *, device: str = "cpu") -> Any:
     return model
 
 
+class _Counted(Exception):
+    """All counts stand."""
+
+
 def full_run(
     model: Any,
     opened: Any,
@@ -71,6 +76,8 @@ def full_run(
     out: Path,
     options: Options,
     further: Mapping[str, Any],
+    *,
+    stop: bool = False,
 ) -> tuple[Any, float]:
     """Everything `dissect run` does but the report.
 
@@ -81,9 +88,10 @@ def full_run(
         out: Written over.
         options: How.
         further: Arguments of `dissect_model`.
+        stop: When all counts stand; nothing is made of them.
 
     Returns:
-        run.json, and when the last count stood.
+        run.json, None if the run was stopped, and when the last count stood.
     """
     from dissect.api import dissect_model
 
@@ -93,18 +101,23 @@ def full_run(
         nonlocal counted
         if stage == "tally" and done == total:
             counted = options.clock()
+            if stop:
+                raise _Counted
 
-    outcome = dissect_model(
-        *(model.module, opened, case.layers, out),
-        mean=model.mean,
-        std=model.std,
-        overwrite=True,
-        threads=options.threads,
-        workers=options.workers,
-        batch_size=options.batch_size,
-        progress=note,
-        **further,
-    )
+    try:
+        outcome = dissect_model(
+            *(model.module, opened, case.layers, out),
+            mean=model.mean,
+            std=model.std,
+            overwrite=True,
+            threads=options.threads,
+            workers=options.workers,
+            batch_size=options.batch_size,
+            progress=note,
+            **further,
+        )
+    except _Counted:
+        return None, counted
     return outcome.run, counted
 
 
@@ -153,92 +166,93 @@ def stop_after(module: Any, layer: str) -> Iterator[None]:
 
 def measure(
     case: Case, opened: Any, options: Options, works: Mapping[str, Mapping[str, Any]]
-) -> tuple[Rounds, int]:
+) -> tuple[Rounds, Rounds, int]:
     """Times of the bare pass, `bare`, and of dissections by the names of `works`.
 
     Args:
         case: The model and its layers.
         opened: The set.
         options: How.
-        works: Further arguments of `dissect_model` by name. Beside NAME there will be `NAME,
-            counted`, up to when the counts stand, and `NAME, PART` for the parts of run.json.
+        works: Further arguments of `dissect_model` by name.
 
     Returns:
-        The times, and how many images they are for.
+        The times of all rounds, up to when the counts stand; those of one whole run of each
+        work, with `NAME, PART` for the parts of run.json; how many images they are for.
     """
     model, images = load(case, options), min(len(opened.entries), case.most)
+    limit = {} if images == len(opened.entries) else {"limit": images}
 
-    def ours(further: Mapping[str, Any], name: str) -> Mapping[str, float]:
-        begin = options.clock()
-        limit = {} if images == len(opened.entries) else {"limit": images}
-        run, counted = full_run(
-            model, opened, case, Path(home) / name, options, {**further, **limit}
-        )
-        parts = {f"{name}, {part}": float(run.timings.get(part, 0.0)) for part in PARTS}
-        return {f"{name}, counted": counted - begin, **parts}
+    def counted(further: Mapping[str, Any], out: Path) -> None:
+        full_run(model, opened, case, out, options, {**further, **limit}, stop=True)
+
+    def whole(further: Mapping[str, Any], out: Path, name: str) -> Mapping[str, float]:
+        run, _ = full_run(model, opened, case, out, options, {**further, **limit})
+        return {f"{name}, {part}": float(run.timings.get(part, 0.0)) for part in PARTS}
 
     bare = functools.partial(bare_pass, model, opened, case.layers[-1], options, images=images)
     with tempfile.TemporaryDirectory() as home:
         turns: dict[str, Any] = {"bare": bare}
-        turns |= {name: functools.partial(ours, more, name) for name, more in works.items()}
-        return take_turns(turns, options), images
+        ends: dict[str, Any] = {}
+        for name, more in works.items():
+            turns[name] = functools.partial(counted, more, Path(home) / name)
+            ends[name] = functools.partial(whole, more, Path(home) / name, name)
+        once = dataclasses.replace(options, rounds=1)
+        return take_turns(turns, options), take_turns(ends, once, warm=False), images
 
 
 def measure_layers(opened: Any, options: Options, chosen: Sequence[str] = ()) -> list[Table]:
     """Figure 1: one layer, several at once, larger models."""
     cases = [case for case in CASES if not chosen or any(word in case.title for word in chosen)]
-    rows, parts = [], []
+    rows, parts, notes = [], [], []
     for case in cases:
-        rounds, images = measure(case, opened, options, {"ours": {"annotators": ("none",)}})
-        rows.append(_row(case.title, "ours", rounds, images))
-        shown = [per_image(rounds.median(f"ours, {part}"), images) for part in PARTS]
-        parts.append([case.title, *shown])
-    return [
-        Table("dissect", _heads(options), rows, _NOTES),
-        Table("dissect, parts", ["ms an image, wall time", *PARTS], parts),
-    ]
+        found = measure(case, opened, options, {"ours": {"annotators": ("none",)}})
+        rows.append(_row(case.title, "ours", *found))
+        parts.append(_parts(case.title, "ours", *found))
+        notes += [f"{case.title}: {said}" for said in [found[0].disturbance()] if said]
+    return _tables("dissect", options, rows, parts, notes)
 
 
 def measure_annotators(opened: Any, options: Options) -> list[Table]:
     """Figure 1, its last part: five people tallied at once, and the index alone."""
     works = {"five": {"annotators": ("all",)}, "none": {"annotators": ("none",)}}
-    rounds, images = measure(PEOPLE_CASE, opened, options, works)
-    rows = [
-        _row(f"{PEOPLE_CASE.title}, {word}", name, rounds, images)
-        for name, word in (("five", "five annotators"), ("none", "index alone"))
-    ]
-    parts = [
-        [word, *(per_image(rounds.median(f"{name}, {part}"), images) for part in PARTS)]
-        for name, word in (("five", "five annotators"), ("none", "index alone"))
-    ]
-    return [
-        Table("annotators", _heads(options), rows, _NOTES),
-        Table("annotators, parts", ["ms an image, wall time", *PARTS], parts),
-    ]
+    found = measure(PEOPLE_CASE, opened, options, works)
+    titles = {"five": "five annotators", "none": "index alone"}
+    rows = [_row(f"{PEOPLE_CASE.title}, {word}", name, *found) for name, word in titles.items()]
+    parts = [_parts(word, name, *found) for name, word in titles.items()]
+    return _tables("annotators", options, rows, parts, [found[0].disturbance()])
 
 
 _NOTES = (
     "`counted`: until all counts stand (checks and digests, the pass, thresholds, tally). `whole`: "
-    "with everything that is written, intervals included; the report is another command. Ratios "
-    "to the bare pass are those of the medians, and of the best and the worst round.",
+    "one run with everything that is written, intervals included; the report is another command. "
+    "The ratio is that of the medians; beside it the smallest and the largest of a round.",
 )
 
 
-def _heads(options: Options) -> list[str]:
+def _tables(
+    name: str,
+    options: Options,
+    rows: Sequence[Sequence[str]],
+    parts: Sequence[Sequence[str]],
+    notes: Sequence[str],
+) -> list[Table]:
+    heads = [f"ms an image, {options.unit}", "images", "bare", "counted", "ratio", "whole"]
     return [
-        f"ms an image, {options.unit}",
-        *("images", "bare", "counted", "ratio", "whole", "ratio "),
+        Table(name, heads, rows, [*_NOTES, *filter(None, notes)]),
+        Table(f"{name}, parts", ["ms an image, wall time", *PARTS], parts),
     ]
 
 
-def _row(title: str, name: str, rounds: Rounds, images: int) -> list[str]:
-    counted = f"{name}, counted"
+def _row(title: str, name: str, rounds: Rounds, whole: Rounds, images: int) -> list[str]:
     return [
         title,
         str(images),
         per_image(rounds.median("bare"), images),
-        per_image(rounds.median(counted), images),
-        rounds.spread(counted, "bare"),
         per_image(rounds.median(name), images),
         rounds.spread(name, "bare"),
+        per_image(whole.median(name), images),
     ]
+
+
+def _parts(title: str, name: str, _: Rounds, whole: Rounds, images: int) -> list[str]:
+    return [title, *(per_image(whole.median(f"{name}, {part}"), images) for part in PARTS)]

@@ -23,7 +23,7 @@ from dissect.state import ModelRecord, RunConfig, SetRecord, Triple, fingerprint
 from dissect.upsample import Placement
 from dissect.voices import open_panel
 
-_DEFAULT_MEMORY = 512 << 20
+_DEFAULT_MEMORY = 384 << 20
 
 
 def make_plan(
@@ -176,7 +176,7 @@ def worker_threads(given: int | None, config: RunConfig) -> int:
 
 
 def memory_budget(given: int | None) -> int:
-    """Bytes of activations kept in memory: as given, else 512 MiB or half of what there is."""
+    """Bytes of activations kept in memory: as given, else 384 MiB or half of what there is."""
     return min(_DEFAULT_MEMORY, total_memory() // 2) if given is None else given
 
 

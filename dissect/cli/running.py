@@ -129,7 +129,7 @@ def run(
     ] = None,
     max_memory: Annotated[
         str | None,
-        option("--max-memory", metavar="SIZE", help="For activations; then disk. 512MiB."),
+        option("--max-memory", metavar="SIZE", help="For activations; then disk. 384MiB."),
     ] = None,
     top_images: Annotated[
         int, option("--top-images", metavar="N", help="Kept per unit for the report.")
@@ -223,7 +223,7 @@ def merge(
         int | None, option("--workers", metavar="N", help="That read labels and count pixels.")
     ] = None,
     max_memory: Annotated[
-        str | None, option("--max-memory", metavar="SIZE", help="For activations. 512MiB.")
+        str | None, option("--max-memory", metavar="SIZE", help="For activations. 384MiB.")
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

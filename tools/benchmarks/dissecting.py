@@ -41,12 +41,12 @@ class Case:
 CASES = (
     Case("resnet18", ("layer4",), "resnet18 layer4"),
     Case("resnet18", ("layer1", "layer2", "layer3", "layer4"), "resnet18 layer1 to layer4"),
-    Case("resnet50", ("layer4",), "resnet50 layer4", 1000),
+    Case("resnet50", ("layer4",), "resnet50 layer4", 480),
     Case(
         "vit_b_16",
         tuple(f"encoder.layers.encoder_layer_{number}" for number in range(12)),
         "vit_b_16, 12 blocks",
-        400,
+        240,
     ),
 )
 PEOPLE_CASE = Case("resnet18", ("layer4",), "resnet18 layer4")
@@ -61,7 +61,7 @@ def load(case: Case, options: Options, *, device: str = "cpu") -> Any:
 
     torch.set_num_threads(options.threads)
     model = load_model(case.model, weights="none")
-    model.module.eval().to(device, memory_format=torch.channels_last)
+    model.module.eval().to(device).to(memory_format=torch.channels_last)
     return model
 
 
@@ -182,8 +182,10 @@ def measure(
     model, images = load(case, options), min(len(opened.entries), case.most)
     limit = {} if images == len(opened.entries) else {"limit": images}
 
-    def counted(further: Mapping[str, Any], out: Path) -> None:
-        full_run(model, opened, case, out, options, {**further, **limit}, stop=True)
+    def counted(further: Mapping[str, Any], out: Path, name: str) -> Mapping[str, float]:
+        begin = options.clock()
+        _, stood = full_run(model, opened, case, out, options, {**further, **limit}, stop=True)
+        return {name: stood - begin}
 
     def whole(further: Mapping[str, Any], out: Path, name: str) -> Mapping[str, float]:
         run, _ = full_run(model, opened, case, out, options, {**further, **limit})
@@ -194,7 +196,7 @@ def measure(
         turns: dict[str, Any] = {"bare": bare}
         ends: dict[str, Any] = {}
         for name, more in works.items():
-            turns[name] = functools.partial(counted, more, Path(home) / name)
+            turns[name] = functools.partial(counted, more, Path(home) / name, name)
             ends[name] = functools.partial(whole, more, Path(home) / name, name)
         once = dataclasses.replace(options, rounds=1)
         return take_turns(turns, options), take_turns(ends, once, warm=False), images

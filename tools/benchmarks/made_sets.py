@@ -81,7 +81,8 @@ def _calm_workers() -> Iterator[None]:
 def _wave(size: int, pixels: int) -> NDArray[np.float32]:
     """(pixels, size) weights that draw a coarse grid at full size, linear in between."""
     places = np.linspace(0, size - 1, pixels)
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(size)), 0).astype(np.float32)
+    weights = np.maximum(1 - np.abs(places[:, None] - np.arange(size)), 0)
+    return np.asarray(weights, dtype=np.float32)
 
 
 def _draw_noise(rng: np.random.Generator, sizes: Sequence[int], pixels: int) -> NDArray[np.float32]:
@@ -101,7 +102,7 @@ def _divide(
     grid = (np.arange(MAP, dtype=np.float32) + 0.5) / MAP
     y, x = grid[:, None] + reach * bend[0], grid[None, :] + reach * bend[1]
     distances = [(y - cy) ** 2 + (x - cx) ** 2 for cy, cx in centres.astype(np.float32)]
-    return np.argmin(distances, axis=0)
+    return np.asarray(np.argmin(distances, axis=0), dtype=np.int64)
 
 
 def _choose(rng: np.random.Generator, category: str, count: int) -> LabelArray:
@@ -176,7 +177,7 @@ def _redraw(labels: LabelArray, rng: np.random.Generator) -> LabelArray:
     for label in known:
         if (chance := rng.random()) < 0.1:
             own[own == label] = 0 if chance < 0.07 else rng.choice(known)
-    return own
+    return np.asarray(own, dtype=np.uint16)
 
 
 def _csv(path: Path, rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import platform
@@ -10,6 +11,7 @@ import re
 import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +147,8 @@ def take_turns(works: Mapping[str, Turn], options: Options, *, warm: bool = True
     is taken again, some times; of all tries the least disturbed counts.
 
     Args:
-        works: By name. What a work returns is kept beside its time: seconds by further names.
+        works: By name. What a work returns is kept, too: seconds by further names, or by its own
+            if not all that it did should count.
         options: How.
         warm: Begin with a round that is not counted.
     """
@@ -164,7 +167,7 @@ def take_turns(works: Mapping[str, Turn], options: Options, *, warm: bool = True
                     (times, stolen), _take_turn(name, works[name], options), key=lambda one: one[1]
                 )
             rounds.repeated += tries - 1
-            if (kernel := _kernel_ticks()) is not None and sum(kernel):
+            if _kernel_ticks() is not None:
                 rounds.stolen.append(stolen)
             for more, seconds in times.items():
                 rounds.add(more, seconds)
@@ -179,8 +182,10 @@ def _take_turn(name: str, work: Turn, options: Options) -> tuple[dict[str, float
     stolen = 0.0
     if before is not None and after is not None:
         stolen = (after[1] - before[1]) / max(1, after[0] - before[0])
-    print(f"  {name}: {spent:.2f} s, {stolen:.1%} of the cores taken", file=sys.stderr, flush=True)
-    return {name: spent, **(further or {})}, stolen
+    times = {name: spent, **(further or {})}
+    said = f"  {name}: {times[name]:.2f} s, {stolen:.1%} of the cores taken"
+    print(said, file=sys.stderr, flush=True)
+    return times, stolen
 
 
 def _kernel_ticks() -> tuple[int, int] | None:
@@ -215,6 +220,39 @@ def peak_of_self() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+class Together:
+    """The most memory that this process and its children held at a moment, looked at now and then.
+
+    Memory that several of them share counts once: each page is divided by how many have it.
+    """
+
+    def __init__(self, seconds: float = 0.5) -> None:
+        """A thread begins to look, every so many seconds."""
+        self._seconds = seconds
+        self._most = 0.0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def take(self) -> float:
+        """MiB, the most since the last time."""
+        most, self._most = self._most, 0.0
+        return most
+
+    def _watch(self) -> None:
+        while True:
+            processes = [os.getpid(), *(one.pid for one in multiprocessing.active_children())]
+            self._most = max(self._most, sum(map(_proportional, processes)))
+            time.sleep(self._seconds)
+
+
+def _proportional(process: int | None) -> float:
+    """MiB of a process, shared pages in part; 0 if it has ended."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return int(text.partition("\nPss:")[2].split()[0]) / 1024
+
+
 def describe_machine() -> str:
     """What the figures were taken on, in one sentence."""
     model = platform.processor() or platform.machine()
@@ -223,6 +261,11 @@ def describe_machine() -> str:
         model = found[1]
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "numba"))
     return f"{os.cpu_count()} cores of {model}, {versions}"
+
+
+def _instead(content: str, _: re.Match[str]) -> str:
+    """Not as a pattern's replacement, in which a backslash would mean something."""
+    return content
 
 
 def write_results(page: Path, tables: Sequence[Table], options: Options) -> None:
@@ -237,7 +280,7 @@ def write_results(page: Path, tables: Sequence[Table], options: Options) -> None
         content = f"{begin}\n{about}\n\n{table.markdown()}\n{end}"
         place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if place.search(text):
-            text = place.sub(lambda _, content=content: content, text)
+            text = place.sub(functools.partial(_instead, content), text)
         else:
             text = f"{text.rstrip()}\n\n{content}\n"
     page.write_text(text)

@@ -76,7 +76,7 @@ def measure_shards(opened: Any, options: Options, *, pilot: int) -> list[Table]:
 def _divide(opened: Any, options: Options, shards: int, pilot: int, home: Path) -> dict[str, str]:
     from dissect.finishing import finish_run
     from dissect.merging import select_or_distrust
-    from dissect.parts import Part, join_parts, write_thresholds
+    from dissect.parts import Part, join_parts, open_stores, write_thresholds
     from dissect.plan import Timings
     from dissect.shards import Shard
     from dissect.state import RunLayout
@@ -95,13 +95,14 @@ def _divide(opened: Any, options: Options, shards: int, pilot: int, home: Path) 
         while thresholds is None:  # scanned again if the pilot's bound was too high
             scan = scan + _spend(pool, _scan, parts)
             begin = time.perf_counter()
-            thresholds = select_or_distrust(layout, job.fingerprint, plan, every)
+            stores = [open_stores(layout, job.fingerprint, plan, one) for one in every]
+            thresholds = select_or_distrust(layout, plan, stores)
             selection += time.perf_counter() - begin
             again += thresholds is None
         write_thresholds(layout, thresholds)
         tally = _spend(pool, _tally, parts)
     tiles = sum(path.stat().st_size for path in layout.shards.glob("*/layer-*/tiles-*"))
-    pairs = _count_pairs(layout, job.fingerprint, plan, every)
+    pairs = _count_pairs(stores)
     outcomes = join_parts(layout, job.fingerprint, plan, every)
     finish_run(layout, outcomes, plan, job, timings=Timings())
     counts = layout.counts(plan.config.layers[0]).read_bytes()
@@ -196,14 +197,8 @@ def _spend(
     return Spent(wall, sum(cpu for _, cpu in each), max(wall for wall, _ in each))
 
 
-def _count_pairs(layout: Any, fingerprint: str, plan: Any, shards: Sequence[Any]) -> int:
-    """Pairs of image and unit that have a tile in some store."""
+def _count_pairs(stores: Sequence[Any]) -> int:
+    """Pairs of image and unit that have a tile in some shard's store of the layer."""
     import numpy as np
 
-    from dissect.parts import open_stores
-
-    total = 0
-    for shard in shards:
-        (store,) = open_stores(layout, fingerprint, plan, shard)
-        total += sum(len(np.unique(chunk.units)) for chunk in store.images())
-    return total
+    return sum(len(np.unique(chunk.units)) for (store,) in stores for chunk in store.images())

@@ -230,7 +230,7 @@ def tally_images(
                 if progress is not None:
                     progress("tally", done, len(entries))
         for layer in layers:
-            layer.top.settle()
+            layer.top.finish()
         inside = sum(timings.seconds.values()) - before
     timings.add("tally", -inside)
     return Tallied(layers, heard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +79,10 @@ def choose_top(area: IntArray, maxima: NDArray[np.float32], *, count: int) -> Ch
 
 
 class TopKeeper:
-    """The top images of every unit among those seen so far, with their masks.
+    """The top images of every unit among those seen so far, with the tiles their masks come from.
 
-    Images are judged some hundreds at a time: few of them displace another, and only these are
-    drawn. Nobody has to look at the tiles of an image again.
+    Images are judged some hundreds at a time, and masks are drawn once, of those that are left in
+    the end. Nobody has to look at the tiles of an image again.
 
     Args:
         tiling: Of the layer's maps.
@@ -108,8 +108,11 @@ class TopKeeper:
         self._thresholds = thresholds
         self._sizes = sizes
         self._workers = workers
-        self._top = _no_images(len(thresholds), count)
+        self._images = np.full((len(thresholds), count), -1, dtype=np.int64)
+        self._maxima = np.zeros((len(thresholds), count), dtype=np.float32)
+        self._tiles: dict[int, Chunk] = {}  # by row, of the units that it was a top image of
         self._waiting: list[tuple[IntArray, NDArray[np.float32], Chunk]] = []
+        self._finished: TopImages | None = None
 
     def add(self, area: IntArray, maxima: NDArray[np.float32], chunk: Chunk) -> None:
         """Take an image.
@@ -121,54 +124,62 @@ class TopKeeper:
         """
         self._waiting.append((area, maxima, chunk))
         if len(self._waiting) >= _BLOCK:
-            self.settle()
+            self._judge()
 
-    def settle(self) -> None:
-        """Judge the images that wait."""
+    def _judge(self) -> None:
+        """Compare the images that wait with those that are in their places."""
         if not self._waiting:
             return
-        before = self._top
-        unit, place = np.nonzero(before.images >= 0)
+        unit, place = np.nonzero(self._images >= 0)
         area = np.concatenate(
             [
-                np.column_stack([before.images[unit, place], unit, unit]),
+                np.column_stack([self._images[unit, place], unit, unit]),
                 *(area for area, _, _ in self._waiting),
             ]
         )
         maxima = np.concatenate(
-            [before.maxima[unit, place], *(high for _, high, _ in self._waiting)]
+            [self._maxima[unit, place], *(high for _, high, _ in self._waiting)]
         )
-        chosen = choose_top(area, maxima, count=before.images.shape[1])
-        self._top = self._place(chosen, area, maxima)
-        old = chosen.source < len(unit)
-        source = chosen.source[old]
-        kept = before.masks[unit[source], place[source]][:, : self._top.masks.shape[2]]
-        self._top.masks[chosen.unit[old], chosen.rank[old], : kept.shape[1]] = kept
-        self._draw_new(chosen, area, ~old)
+        chosen = choose_top(area, maxima, count=self._images.shape[1])
+        self._images = np.full_like(self._images, -1)
+        self._maxima = np.zeros_like(self._maxima)
+        self._images[chosen.unit, chosen.rank] = area[chosen.source, 0]
+        self._maxima[chosen.unit, chosen.rank] = maxima[chosen.source]
+        left = set(np.unique(self._images).tolist())
+        self._tiles = {row: chunk for row, chunk in self._tiles.items() if row in left}
+        new = chosen.source >= len(unit)
+        chunks = {int(chunk.rows[0]): chunk for _, _, chunk in self._waiting}
+        wanted = np.zeros(len(self._thresholds), dtype=bool)
+        for row, units in _by_row(area[chosen.source[new], 0], chosen.unit[new]):
+            wanted[units] = True
+            self._tiles[row] = chunks[row].only(np.flatnonzero(wanted[chunks[row].units]))
+            wanted[units] = False
         self._waiting = []
 
-    def _place(self, chosen: Chosen, area: IntArray, maxima: NDArray[np.float32]) -> TopImages:
-        """The images in their places, with nothing in their masks."""
-        top = _no_images(*self._top.images.shape)
-        rows = area[chosen.source, 0]
-        top.images[chosen.unit, chosen.rank] = rows
-        top.maxima[chosen.unit, chosen.rank] = maxima[chosen.source]
-        sizes = [self._sizes[row] for row in rows.tolist()]
-        top.sizes[chosen.unit, chosen.rank] = np.reshape(sizes, (-1, 2))  # there may be none
-        return _with_masks(top)
+    def finish(self) -> TopImages:
+        """All of them, with their masks; nothing can be added afterwards."""
+        if self._finished is None:
+            self._judge()
+            top = _no_images(*self._images.shape)
+            top.images[:], top.maxima[:] = self._images, self._maxima
+            unit, place = np.nonzero(self._images >= 0)
+            sizes = [self._sizes[row] for row in self._images[unit, place].tolist()]
+            top.sizes[unit, place] = np.reshape(sizes, (-1, 2))  # there may be none
+            self._finished = _with_masks(top)
+            self._draw(self._finished)
+            self._tiles = {}
+        return self._finished
 
-    def _draw_new(self, chosen: Chosen, area: IntArray, new: NDArray[np.bool_]) -> None:
-        """Draw the masks of the chosen pairs that were not drawn before."""
-        chunks = {int(chunk.rows[0]): chunk for _, _, chunk in self._waiting}
-        rows, units, ranks = area[chosen.source[new], 0], chosen.unit[new], chosen.rank[new]
-        order = np.argsort(rows, kind="stable")  # units still rise within a row
-        heads = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    def _draw(self, top: TopImages) -> None:
+        """Fill the masks in, image by image."""
+        unit, place = np.nonzero(top.images >= 0)
+        numbers = np.arange(len(unit))
 
-        def draw(part: IntArray) -> None:
-            row = int(rows[part[0]])
-            chunk = chunks[row]
+        def draw(part: tuple[int, IntArray]) -> None:
+            row, own = part
             wanted = np.zeros(len(self._thresholds), dtype=bool)
-            wanted[units[part]] = True
+            wanted[unit[own]] = True
+            chunk = self._tiles[row]
             pixels = draw_masks(
                 chunk.only(np.flatnonzero(wanted[chunk.units])),
                 self._thresholds,
@@ -176,17 +187,19 @@ class TopKeeper:
                 grid=self._grids[self._sizes[row]],
             )
             bits = np.packbits(pixels.reshape(len(pixels), -1), axis=1)
-            self._top.masks[units[part], ranks[part], : bits.shape[1]] = bits
+            top.masks[unit[own], place[own], : bits.shape[1]] = bits
 
-        parts = np.split(order, heads[1:]) if len(order) else []
         with ThreadPoolExecutor(self._workers, thread_name_prefix="top") as pool:
-            for _ in pool.map(draw, parts):
+            for _ in pool.map(draw, _by_row(top.images[unit, place], numbers)):
                 pass
 
-    def finish(self) -> TopImages:
-        """All of them."""
-        self.settle()
-        return self._top
+
+def _by_row(rows: IntArray, values: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Each row with its values, in the order in which they stand."""
+    order = np.argsort(rows, kind="stable")
+    heads = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    for own in np.split(order, heads[1:]) if len(order) else []:
+        yield int(rows[own[0]]), values[own]
 
 
 def _no_images(units: int, count: int) -> TopImages:

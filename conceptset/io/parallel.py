@@ -260,7 +260,7 @@ def _begin_copy(function: Callable[[Any], Any]) -> None:
 def _run_copied(chunk: list[Any]) -> list[Any]:
     if _copied is None:
         raise AssertionError("not a copy made by forked_map")
-    return [_copied(item) for item in chunk]
+    return _run_chunk(_copied, chunk)
 
 
 def _in_order(

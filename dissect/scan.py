@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +25,7 @@ from dissect.scanning import Found, Scanner, count_equal, scan_maps
 from dissect.shards import Progressed, Shard, ShardFolder
 from dissect.store import TileStore
 from dissect.tails import TailStore
+from dissect.team import Team
 from dissect.tiles import Chunk, IntArray, MapArray, Tiling
 
 CHECKPOINT_SECONDS = 60.0  # at most so much work is lost when a process is killed
@@ -33,14 +33,14 @@ CHECKPOINT_SECONDS = 60.0  # at most so much work is lost when a process is kill
 
 @dataclass(frozen=True, slots=True)
 class BatchFound:
-    """What a batch has of one layer; rows of the chunk are those of the index.
+    """What a batch has of one layer.
 
     Attributes:
-        chunk: Tiles above the bound.
+        chunks: Tiles above the bound, by rising row; no image is divided among chunks.
         ties: (units,) int64, activations that equal the bound.
     """
 
-    chunk: Chunk
+    chunks: tuple[Chunk, ...]
     ties: IntArray
 
 
@@ -81,7 +81,7 @@ def make_stores(
                 TileStore,
                 tiling=layer.tiling,
                 given=layer.given,
-                threads=max(plan.config.threads, plan.workers),
+                team=Team(plan.config.threads),
             )
         stores.append(
             kind(
@@ -146,7 +146,7 @@ def scan_shard(
         for batch, (_, founds) in zip(todo, passes, strict=True):
             with timings.measure("store"):
                 for store, found in zip(chosen, founds, strict=True):
-                    store.add(found.chunk, found.ties if store.counts_ties else None)
+                    store.add(found.chunks, found.ties if store.counts_ties else None)
             if progress is not None:
                 progress("forward pass", images_until(batch + 1), images_until(batches.stop))
             if folder is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
@@ -226,27 +226,26 @@ def run_batches(
         workers=plan.workers,
         device=plan.device,
     )
-    threads = plan.config.threads
-    with ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="scan") as pool:
-        eyes = {look.layer.shape.name: _Eye(look, pool, threads, timings) for look in looks}
+    team = Team(plan.config.threads)
+    eyes = {look.layer.shape.name: _Eye(look, team, timings) for look in looks}
 
-        def see(name: str, output: Tensor) -> None:
-            eyes[name].see(output)
+    def see(name: str, output: Tensor) -> None:
+        eyes[name].see(output)
 
-        with Recorder(module, list(eyes), sink=see) as recorder:
-            while True:
-                with timings.measure("load"):
-                    batch = next(source, None)
-                if batch is None:
-                    return
-                for eye in eyes.values():
-                    eye.entries = batch.entries
-                with timings.measure("forward"), inference(plan.device, plan.config.precision):
-                    pixels = batch.pixels
-                    if plan.config.memory_format == "contiguous":
-                        pixels = pixels.contiguous()
-                    recorder.run(pixels)
-                yield batch.entries, [eye.take() for eye in eyes.values()]
+    with Recorder(module, list(eyes), sink=see) as recorder:
+        while True:
+            with timings.measure("load"):
+                batch = next(source, None)
+            if batch is None:
+                return
+            for eye in eyes.values():
+                eye.entries = batch.entries
+            with timings.measure("forward"), inference(plan.device, plan.config.precision):
+                pixels = batch.pixels
+                if plan.config.memory_format == "contiguous":
+                    pixels = pixels.contiguous()
+                recorder.run(pixels)
+            yield batch.entries, [eye.take() for eye in eyes.values()]
 
 
 @dataclass(slots=True)
@@ -254,8 +253,7 @@ class _Eye:
     """Looks at one layer of batch after batch."""
 
     look: Look
-    pool: ThreadPoolExecutor
-    threads: int
+    team: Team
     timings: Timings
     entries: tuple[IndexEntry, ...] = ()
     _found: BatchFound | None = None
@@ -267,28 +265,25 @@ class _Eye:
         shape, tiling, images = self.look.layer.shape, self.look.tiling, len(self.entries)
         bound = self.look.bound()
         ties = np.zeros(shape.units, dtype=np.int64)
+        rows = np.array([entry.row for entry in self.entries], dtype=np.int32)
         if output.device.type == "cpu":
             view, first = units_last_view(output, shape)
             if self._scanner is None:
-                self._scanner = Scanner(tiling, shape.units, self.pool, self.threads)
+                self._scanner = Scanner(tiling, shape.units, self.team)
             memory = view.numpy()
-            found = self._scanner.scan(memory, first, images, bound)
+            found = self._scanner.scan(memory, first, rows, bound)
             if self.look.ties:
                 cells = shape.map_size[0] * shape.map_size[1]
                 count_equal(memory[:images], first, cells, bound, ties)
         else:
             maps = maps_view(output, shape)[:images]
             limit = torch.from_numpy(bound).to(maps.device)
-            found = scan_maps(maps, tiling, limit)
+            found = scan_maps(maps, tiling, rows, limit)
             if self.look.ties:
                 ties += (maps == limit[:, None, None]).sum(dim=(0, 2, 3)).cpu().numpy()
         if found.bad >= 0:
             self._refuse(output, found)
-        rows = np.array([entry.row for entry in self.entries], dtype=np.int32)
-        chunk = found.chunk
-        self._found = BatchFound(
-            Chunk(rows[chunk.rows], chunk.units, chunk.tiles, chunk.patches), ties
-        )
+        self._found = BatchFound(found.chunks, ties)
         spent = time.perf_counter() - begin
         self.timings.add("scan", spent)
         self.timings.add("forward", -spent)

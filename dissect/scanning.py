@@ -7,19 +7,21 @@ said in torch operations for activations on an accelerator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from dissect.compiling import compiled
-from dissect.tiles import Chunk, Cut, IntArray, MapArray, PlaceArray, Tiling
+from dissect.compiling import Body, as_pointer, carray, compiled, lay_out, take_next
+from dissect.team import Team
+from dissect.tiles import Chunk, IntArray, MapArray, PlaceArray, Tiling
 
-BoolArray = NDArray[np.bool_]
+if TYPE_CHECKING:
+    from dissect.compiling import Table
+
+_TOLD = 15  # words of a table before what only one of the bodies needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,100 +29,110 @@ class Found:
     """What a scan of a batch found.
 
     Attributes:
-        chunk: The tiles; its rows are places in the batch until the store says which rows.
+        chunks: The tiles, image after image; no image is divided among chunks.
         bad: The first image of the batch with a value that is not finite; -1 if there is none.
     """
 
-    chunk: Chunk
+    chunks: tuple[Chunk, ...]
     bad: int
 
 
 @dataclass(slots=True)
 class Scanner:
-    """Scans the activations of one layer, on several threads.
+    """Scans the activations of one layer.
 
     Attributes:
         tiling: Of its maps.
         units: Of the layer.
-        pool: Threads to use.
-        threads: How many parts a batch is divided into.
+        team: Threads to use.
     """
 
     tiling: Tiling
     units: int
-    pool: ThreadPoolExecutor
-    threads: int
+    team: Team
     _highest: MapArray = field(default_factory=lambda: np.empty((0, 0, 0), dtype=np.float32))
 
-    def scan(self, memory: MapArray, first: int, images: int, bound: MapArray) -> Found:
+    def scan(self, memory: MapArray, first: int, rows: PlaceArray, bound: MapArray) -> Found:
         """The tiles above the bound.
 
         Args:
             memory: (b, positions, units) float32, contiguous; cell (y, x) of a map at position
                 first + y * width + x.
             first: Positions that are no part of the map (a class token).
-            images: How many of the b count; the rest fills up the batch.
+            rows: (n,) int32 of the images of the index; the rest of the b fills up the batch.
             bound: (units,) float32.
         """
-        share = -(-images // min(self.threads, images))
-        ranges = [range(at, min(at + share, images)) for at in range(0, images, share)]
-        if len(self._highest) < images:
-            shape = (images, self.tiling.tiles, self.units)
+        if len(self._highest) < len(rows):
+            shape = (len(rows), self.tiling.tiles, self.units)
             self._highest = np.empty(shape, dtype=np.float32)
-        numbers = np.zeros(images, dtype=np.int64)
-
-        def find(part: range) -> None:
-            strange = np.empty(self.units, dtype=np.float32)
-            for at in part:
-                numbers[at] = find_maxima(
-                    memory[at], first, self.tiling.numbers, bound, self._highest[at], strange
-                )
-
-        self._divide(find, ranges)
+        cut = np.array([*self.tiling.numbers, first], dtype=np.int64)
+        numbers = np.zeros(len(rows), dtype=np.int64)
+        told = (memory, bound, self._highest, cut, numbers)
+        self.team.run(find_in_images, lay_out(*told))
         if numbers.min() < 0:
-            return Found(Chunk.empty(self.tiling), int((numbers < 0).argmax()))
-        heads = [0, *np.cumsum(numbers).tolist()]
-        chunk = Chunk(
-            np.repeat(np.arange(images, dtype=np.int32), numbers),
-            np.empty(heads[-1], dtype=np.int32),
-            np.empty(heads[-1], dtype=np.int32),
-            np.empty((heads[-1], *self.tiling.patch), dtype=np.float32),
+            return Found((), int((numbers < 0).argmax()))
+        heads = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(numbers, out=heads[1:])
+        chunk = Chunk.blank(self.tiling, int(heads[-1]))
+        places = (chunk.rows, chunk.units, chunk.tiles, chunk.patches)
+        self.team.run(copy_from_images, lay_out(*told, heads, rows, *places))
+        return Found((chunk,), -1)
+
+
+@compiled
+def read_told(words: IntArray) -> tuple[MapArray, MapArray, MapArray, IntArray, IntArray]:
+    """The arrays that both bodies are told, from the first `_TOLD` words of their table."""
+    values = carray(as_pointer(words[1]), (words[2], words[3], words[4]), np.float32)
+    bound = carray(as_pointer(words[5]), words[6], np.float32)
+    highest = carray(as_pointer(words[7]), (words[8], words[9], words[10]), np.float32)
+    cut = carray(as_pointer(words[11]), words[12], np.int64)
+    numbers = carray(as_pointer(words[13]), words[14], np.int64)
+    return values, bound, highest, cut, numbers
+
+
+@Body
+def find_in_images(table: Table) -> None:
+    """Set `numbers` to what `find_maxima` returns of each image; see `Scanner.scan`."""
+    values, bound, highest, cut, numbers = read_told(carray(table, _TOLD))
+    strange = np.empty(len(bound), dtype=np.float32)
+    image = take_next(table)
+    while image < len(numbers):
+        numbers[image] = find_maxima(values[image], cut, bound, highest[image], strange)
+        image = take_next(table)
+
+
+@Body
+def copy_from_images(table: Table) -> None:
+    """Fill a chunk with the tiles of every image, from where `heads` says; see `copy_tiles`."""
+    values, bound, highest, cut, numbers = read_told(carray(table, _TOLD))
+    words = carray(table, _TOLD + 14)[_TOLD:]
+    heads = carray(as_pointer(words[0]), words[1], np.int64)
+    images = carray(as_pointer(words[2]), words[3], np.int32)
+    rows = carray(as_pointer(words[4]), words[5], np.int32)
+    units = carray(as_pointer(words[6]), words[7], np.int32)
+    tiles = carray(as_pointer(words[8]), words[9], np.int32)
+    shape = (words[11], words[12], words[13])
+    patches = carray(as_pointer(words[10]), shape, np.float32)
+    image = take_next(table)
+    while image < len(numbers):
+        own = slice(heads[image], heads[image + 1])
+        rows[own] = images[image]
+        copy_tiles(
+            *(values[image], cut, bound, highest[image]),
+            *(units[own], tiles[own], patches[own]),
         )
-
-        def copy(part: range) -> None:
-            for at in part:
-                own = slice(heads[at], heads[at + 1])
-                copy_tiles(
-                    *(memory[at], first, self.tiling.numbers, bound, self._highest[at]),
-                    *(chunk.units[own], chunk.tiles[own], chunk.patches[own]),
-                )
-
-        self._divide(copy, ranges)
-        return Found(chunk, -1)
-
-    def _divide(self, work: Callable[[range], None], ranges: list[range]) -> None:
-        """Do the work of all ranges, that of the first one in this thread."""
-        jobs = [self.pool.submit(work, one) for one in ranges[1:]]
-        work(ranges[0])
-        for job in jobs:
-            job.result()
+        image = take_next(table)
 
 
 @compiled
 def find_maxima(
-    values: MapArray,
-    first: int,
-    cut: Cut,
-    bound: MapArray,
-    highest: MapArray,
-    strange: MapArray,
+    values: MapArray, cut: IntArray, bound: MapArray, highest: MapArray, strange: MapArray
 ) -> int:
     """The largest value of every tile and unit of one image, the neighbours' edges included.
 
     Args:
         values: (positions, units) float32.
-        first: See `Scanner.scan`.
-        cut: Of the maps.
+        cut: (9,) int64, the numbers of a `Tiling`, then the position of the first cell.
         bound: (units,) float32.
         highest: (tiles, units) float32, overwritten.
         strange: (units,) float32, overwritten.
@@ -128,11 +140,11 @@ def find_maxima(
     Returns:
         How many are above the bound; -1 if a value is not finite.
     """
-    height, width, rows, columns, patch_rows, patch_columns, _, across = cut
+    height, width, rows, columns = cut[0], cut[1], cut[2], cut[3]
+    patch_rows, patch_columns, across, first = cut[4], cut[5], cut[7], cut[8]
     units = values.shape[1]
     highest[:] = -np.inf
-    for unit in range(units):
-        strange[unit] = 0
+    strange[:] = 0
     for y in range(height):
         i = y // rows
         above = i > 0 and y == i * rows and patch_rows > rows
@@ -174,27 +186,26 @@ def raise_to(highest: MapArray, cell: MapArray) -> None:
 @compiled
 def copy_tiles(
     values: MapArray,
-    first: int,
-    cut: Cut,
+    cut: IntArray,
     bound: MapArray,
     highest: MapArray,
     units: PlaceArray,
     tiles: PlaceArray,
     patches: MapArray,
 ) -> None:
-    """Copy the tiles above the bound, by rising unit, then tile; see `find_maxima`.
+    """Copy the tiles of an image above the bound, by rising unit, then tile.
 
     Args:
-        values: As there.
-        first: As there.
+        values: As in `find_maxima`.
         cut: As there.
         bound: As there.
         highest: (tiles, units) float32, as it left them.
         units: (n,) int32, filled; n is what it returned.
         tiles: (n,) int32, filled.
-        patches: (n, patch_rows, patch_columns) float32, filled.
+        patches: (n, patch rows, patch columns) float32, filled.
     """
-    height, width, rows, columns, patch_rows, patch_columns, _, across = cut
+    height, width, rows, columns = cut[0], cut[1], cut[2], cut[3]
+    patch_rows, patch_columns, across, first = cut[4], cut[5], cut[7], cut[8]
     place = 0
     for unit in range(values.shape[1]):
         limit = bound[unit]
@@ -229,17 +240,18 @@ def count_equal(memory: MapArray, first: int, cells: int, bound: MapArray, ties:
                 ties[unit] += values[unit] == bound[unit]
 
 
-def scan_maps(maps: torch.Tensor, tiling: Tiling, bound: torch.Tensor) -> Found:
+def scan_maps(maps: torch.Tensor, tiling: Tiling, rows: PlaceArray, bound: torch.Tensor) -> Found:
     """As `Scanner.scan`, in torch operations, on whatever device the maps are.
 
     Args:
-        maps: (b, units, h, w) float32, every image of which counts.
+        maps: (n, units, h, w) float32.
         tiling: Of the maps.
+        rows: (n,) int32 of the images of the index.
         bound: (units,) float32 on the same device.
     """
     lowest, largest = torch.aminmax(maps.flatten(1), dim=1)
     strange = ~(torch.isfinite(lowest) & torch.isfinite(largest))
-    across, (rows, columns) = tiling.count[1], tiling.side
+    across, (down, right) = tiling.count[1], tiling.side
     missing = [
         (count - 1) * side + patch - cells
         for count, side, patch, cells in zip(
@@ -250,8 +262,9 @@ def scan_maps(maps: torch.Tensor, tiling: Tiling, bound: torch.Tensor) -> Found:
     highest = functional.max_pool2d(padded, tiling.patch, tiling.side)
     places = (highest > bound[:, None, None]).nonzero()
     image, unit, i, j = places.unbind(1)
-    parts = padded.unfold(2, tiling.patch[0], rows).unfold(3, tiling.patch[1], columns)
+    parts = padded.unfold(2, tiling.patch[0], down).unfold(3, tiling.patch[1], right)
     patches = parts[image, unit, i, j].cpu().numpy()
     numbers = torch.stack([image, unit, i * across + j]).to(torch.int32).cpu().numpy()
     bad = strange.nonzero().flatten().tolist()
-    return Found(Chunk(numbers[0], numbers[1], numbers[2], patches), bad[0] if bad else -1)
+    chunk = Chunk(rows[numbers[0]], numbers[1], numbers[2], patches)
+    return Found((chunk,), bad[0] if bad else -1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from conceptset.errors import LayoutError
 from dissect.keeping import BROKEN, Options, Store
+from dissect.team import Team
 from dissect.thresholds import Tail
 from dissect.tile_kernels import count_above, gather_above, touch_above
 from dissect.tiles import (
@@ -85,7 +85,7 @@ class TileStore(Store):
     Args:
         tiling: Of the maps of the layer.
         given: (units,) thresholds to use instead of computing them, float32 or float64.
-        threads: That look through what is kept.
+        team: Threads that look through what is kept; this one alone by itself.
         options: Those of `Store`.
     """
 
@@ -97,7 +97,7 @@ class TileStore(Store):
         *,
         tiling: Tiling,
         given: NDArray[np.floating] | None = None,
-        threads: int = 1,
+        team: Team | None = None,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(**options)
@@ -105,7 +105,7 @@ class TileStore(Store):
         self.given = given
         if given is not None:
             self.bound = as_float32(given)
-        self._threads = threads
+        self._team = team or Team(1)
         self._loose: list[Chunk] = []
 
     def _keep(self, chunk: Chunk) -> int:
@@ -119,11 +119,8 @@ class TileStore(Store):
         """
         if self.given is not None:
             return
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
-            self._raise_bound(pool)
-            places = range(len(self._loose))
-            for _ in pool.map(self._thin_out, places):
-                pass
+        self._raise_bound()
+        self._team.map(self._thin_out, range(len(self._loose)))
         self._loose = [chunk for chunk in self._loose if len(chunk.rows)]
         self._files = [kept for file in self._files for kept in self._rewrite(file)]
         self._settle(in_memory=sum(chunk.nbytes for chunk in self._loose))
@@ -169,12 +166,11 @@ class TileStore(Store):
 
     def tail(self) -> Tail:
         """The largest activations seen, for `select_thresholds`."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="store") as pool:
-            numbers = self._count(pool)
-            heads = np.concatenate([[0], np.cumsum(numbers.sum(axis=0))]).astype(np.int64)
-            return Tail(heads, self._gather(pool, numbers, heads[:-1]), self.bound, self.ties)
+        numbers = self._count()
+        heads = np.concatenate([[0], np.cumsum(numbers.sum(axis=0))]).astype(np.int64)
+        return Tail(heads, self._gather(numbers, heads[:-1]), self.bound, self.ties)
 
-    def _count(self, pool: ThreadPoolExecutor) -> IntArray:
+    def _count(self) -> IntArray:
         """(chunks, units) int64, the activations above the bound."""
 
         def count(chunk: Chunk) -> IntArray:
@@ -182,13 +178,13 @@ class TileStore(Store):
             count_above(*self._kernel(chunk), numbers)
             return numbers
 
-        return np.array([*pool.map(count, self._chunks())], dtype=np.int64).reshape(-1, self.units)
+        counted = self._team.map(count, self._chunks())
+        return np.array(counted, dtype=np.int64).reshape(-1, self.units)
 
-    def _gather(self, pool: ThreadPoolExecutor, numbers: IntArray, heads: IntArray) -> MapArray:
+    def _gather(self, numbers: IntArray, heads: IntArray) -> MapArray:
         """The activations above the bound.
 
         Args:
-            pool: Threads to use.
             numbers: Of `_count`, 0 for units that are left out.
             heads: (units,) int64, where the values of each unit begin.
         """
@@ -198,8 +194,7 @@ class TileStore(Store):
         def gather(item: tuple[Chunk, IntArray]) -> None:
             gather_above(*self._kernel(item[0]), item[1], values)
 
-        for _ in pool.map(gather, zip(self._chunks(), places, strict=True)):
-            pass
+        self._team.map(gather, zip(self._chunks(), places, strict=True))
         return values
 
     def images(self) -> Iterator[Chunk]:
@@ -219,8 +214,8 @@ class TileStore(Store):
     def _kernel(self, chunk: Chunk) -> tuple[MapArray, PlaceArray, PlaceArray, Cut, MapArray]:
         return chunk.patches, chunk.units, chunk.tiles, self.tiling.numbers, self.bound
 
-    def _raise_bound(self, pool: ThreadPoolExecutor) -> None:
-        numbers = self._count(pool)
+    def _raise_bound(self) -> None:
+        numbers = self._count()
         totals = numbers.sum(axis=0)
         numbers[:, totals < self.rank] = 0
         totals[totals < self.rank] = 0
@@ -230,16 +225,16 @@ class TileStore(Store):
             ends = np.cumsum(totals[start:])
             stop = start + max(1, int(np.searchsorted(ends, limit, side="right")))
             if totals[start:stop].any():
-                self._select(pool, start, stop, numbers)
+                self._select(start, stop, numbers)
             start = stop
 
-    def _select(self, pool: ThreadPoolExecutor, start: int, stop: int, numbers: IntArray) -> None:
+    def _select(self, start: int, stop: int, numbers: IntArray) -> None:
         """Raise the bound of units `start:stop`, whose `numbers` of stored values are known."""
         own = np.zeros_like(numbers)
         own[:, start:stop] = numbers[:, start:stop]
         totals = own.sum(axis=0)
         heads = np.cumsum(totals) - totals
-        values = self._gather(pool, own, heads)
+        values = self._gather(own, heads)
 
         def raise_some(units: IntArray) -> None:
             for unit in units.tolist():
@@ -250,8 +245,7 @@ class TileStore(Store):
                 self.ties[unit] = self.rank - above  # what was there before is below it
 
         # a task of a thread costs more than the selection of many units in a small set
-        for _ in pool.map(raise_some, np.array_split(np.flatnonzero(totals), self._threads)):
-            pass
+        self._team.map(raise_some, np.array_split(np.flatnonzero(totals), self._team.threads))
 
 
 def _slices(chunk: Chunk) -> Iterator[Chunk]:

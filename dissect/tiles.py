@@ -95,8 +95,13 @@ class Chunk:
     @classmethod
     def empty(cls, tiling: Tiling) -> Chunk:
         """No tile."""
-        none = np.empty(0, dtype=np.int32)
-        return cls(none, none, none, np.empty((0, *tiling.patch), dtype=np.float32))
+        return cls.blank(tiling, 0)
+
+    @classmethod
+    def blank(cls, tiling: Tiling, number: int) -> Chunk:
+        """Room for so many tiles, to be filled."""
+        rows, units, tiles = (np.empty(number, dtype=np.int32) for _ in range(3))
+        return cls(rows, units, tiles, np.empty((number, *tiling.patch), dtype=np.float32))
 
     @property
     def nbytes(self) -> int:

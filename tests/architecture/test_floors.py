@@ -24,7 +24,7 @@ FLOORS = {
         ("errors", "compiling"),
         ("ahead", "selecting", "scanlines", "labels", "photographs", "loader"),
         ("models", "forms", "outputs", "activations", "upsample", "receptive"),
-        ("tiles", "tile_kernels", "thresholds", "scanning", "keeping", "store", "tails"),
+        ("team", "tiles", "tile_kernels", "thresholds", "scanning", "keeping", "store", "tails"),
         ("regions", "tally", "rows", "row_spool", "counts", "top", "state", "shards"),
         ("leaving_out", "voices", "hearing", "heard"),
         ("plan", "given", "job", "planning", "rundir"),

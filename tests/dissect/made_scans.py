@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from dissect.scanning import Scanner
 from dissect.store import TileStore
+from dissect.team import Team
 from dissect.tiles import Chunk, Tiling
 
 
@@ -20,13 +19,19 @@ def units_last(values):
 def cut_tiles(values, bound, *, tiling=None, rows=None, threads=2):
     """The tiles of (images, units, h, w) above the bound, as one chunk."""
     tiling = tiling or Tiling.of(values.shape[2:])
-    with ThreadPoolExecutor(threads) as pool:
-        scanner = Scanner(tiling, values.shape[1], pool, threads)
-        found = scanner.scan(units_last(values), 0, len(values), bound)
+    rows = np.asarray(range(len(values)) if rows is None else rows, dtype=np.int32)
+    scanner = Scanner(tiling, values.shape[1], Team(threads))
+    found = scanner.scan(units_last(values), 0, rows, bound)
     assert found.bad == -1
-    chunk = found.chunk
-    rows = np.arange(len(values)) if rows is None else np.asarray(rows)
-    return Chunk(rows.astype(np.int32)[chunk.rows], chunk.units, chunk.tiles, chunk.patches)
+    return joined(found, tiling)
+
+
+def joined(found, tiling):
+    """All tiles that were found, as one chunk."""
+    if not found.chunks:
+        return Chunk.empty(tiling)
+    names = ("rows", "units", "tiles", "patches")
+    return Chunk(*(np.concatenate([getattr(one, name) for one in found.chunks]) for name in names))
 
 
 def fill_store(values, quantile, *, batch=3, kind=TileStore, tiling=None, samples=None, **options):
@@ -46,7 +51,7 @@ def fill_store(values, quantile, *, batch=3, kind=TileStore, tiling=None, sample
         if store.counts_ties:
             ties = (part == store.bound[:, None, None]).sum(axis=(0, 2, 3))
         rows = range(start, start + len(part))
-        store.add(cut_tiles(part, store.bound, tiling=cut, rows=rows), ties)
+        store.add([cut_tiles(part, store.bound, tiling=cut, rows=rows)], ties)
     return store
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_scans import cut_tiles, fill_store, paste, units_last
+from made_scans import cut_tiles, fill_store, joined, paste, units_last
 
 import dissect.store
 from conceptset.errors import LayoutError
@@ -18,16 +17,11 @@ from dissect.scanning import Scanner, scan_maps
 from dissect.store import TileStore
 from dissect.tails import TailStore
 from dissect.tally import find_pairs
+from dissect.team import Team
 from dissect.thresholds import rank_of_threshold, select_thresholds
 from dissect.tiles import Tiling, as_float32
 
 KINDS = [TileStore, TailStore]
-
-
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(2) as threads:
-        yield threads
 
 
 def run_store(values, quantile="0.005", *, kind=TileStore, **options):
@@ -145,7 +139,8 @@ def test_another_process_goes_on(tmp_path, kind):
     second.restore(**first.record, bound=first.bound, ties=first.ties)
     for start in range(33, 60, 9):
         rows = range(start, start + 9)
-        second.add(cut_tiles(values[start : start + 9], second.bound, tiling=tiling, rows=rows))
+        chunk = cut_tiles(values[start : start + 9], second.bound, tiling=tiling, rows=rows)
+        second.add([chunk])
     second.compact()
     thresholds, _ = select_thresholds([second.tail()], second.rank)
     assert np.array_equal(thresholds, exact(values, "0.05"))
@@ -245,7 +240,9 @@ def test_kernels_and_torch_cut_the_same_tiles(cells, seed, height):
     bound = rng.normal(height, 0.5, 4).astype(np.float32)
     for tiling in (Tiling.of(cells), Tiling.whole(cells), Tiling.single(cells)):
         ours = cut_tiles(values, bound, tiling=tiling)
-        theirs = scan_maps(torch.from_numpy(values), tiling, torch.from_numpy(bound)).chunk
+        rows = np.arange(5, dtype=np.int32)
+        maps, limits = torch.from_numpy(values), torch.from_numpy(bound)
+        theirs = joined(scan_maps(maps, tiling, rows, limits), tiling)
         for name in ("rows", "units", "tiles", "patches"):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
         above = {
@@ -257,20 +254,23 @@ def test_kernels_and_torch_cut_the_same_tiles(cells, seed, height):
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_seen(strange, pool):
+def test_what_is_not_finite_is_seen(strange):
     values = np.zeros((6, 3, 7, 7), np.float32)
     values[4, 1, 6, 2] = strange
     bound = np.full(3, 1, np.float32)
     tiling = Tiling.of((7, 7))
-    assert Scanner(tiling, 3, pool, 2).scan(units_last(values), 0, 6, bound).bad == 4
-    assert Scanner(tiling, 3, pool, 2).scan(units_last(values), 0, 4, bound).bad == -1
-    assert scan_maps(torch.from_numpy(values), tiling, torch.from_numpy(bound)).bad == 4
+    rows = np.arange(6, dtype=np.int32)
+    scanner = Scanner(tiling, 3, Team(2))
+    assert scanner.scan(units_last(values), 0, rows, bound).bad == 4
+    assert scanner.scan(units_last(values), 0, rows[:4], bound).bad == -1
+    assert scan_maps(torch.from_numpy(values), tiling, rows, torch.from_numpy(bound)).bad == 4
 
 
-def test_what_comes_before_the_map_is_left_out(pool):
+def test_what_comes_before_the_map_is_left_out():
     """A class token, for instance."""
     values = np.random.default_rng(9).normal(size=(2, 4, 5, 6)).astype(np.float32)
     memory = np.concatenate([np.full((2, 3, 4), 99, np.float32), units_last(values)], axis=1)
     bound = np.zeros(4, np.float32)
-    found = Scanner(Tiling.of((5, 6)), 4, pool, 2).scan(memory, 3, 2, bound)
-    assert np.array_equal(found.chunk.patches, cut_tiles(values, bound).patches)
+    tiling = Tiling.of((5, 6))
+    found = Scanner(tiling, 4, Team(2)).scan(memory, 3, np.arange(2, dtype=np.int32), bound)
+    assert np.array_equal(joined(found, tiling).patches, cut_tiles(values, bound).patches)

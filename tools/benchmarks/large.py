@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -190,21 +189,18 @@ def stream_run(
 
 def _scan(stream: Stream, plan: Any, store: Any, watch: Watch) -> None:
     from dissect.scanning import Scanner
-    from dissect.tiles import Chunk
+    from dissect.team import Team
 
     memory = np.empty((IMAGES, stream.side**2, stream.units), dtype=np.float32)
-    threads = plan.config.threads
-    with ThreadPoolExecutor(threads) as pool:
-        scanner = Scanner(plan.layers[0].tiling, stream.units, pool, threads)
-        for start in stream.starts():
-            values = stream.whole(start, memory)
-            watch.stop("draw")
-            found = scanner.scan(values, 0, len(values), store.bound)
-            chunk = found.chunk
-            rows = (chunk.rows + start).astype(np.int32)
-            watch.stop("scan")
-            store.add(Chunk(rows, chunk.units, chunk.tiles, chunk.patches))
-            watch.stop("store")
+    scanner = Scanner(plan.layers[0].tiling, stream.units, Team(plan.config.threads))
+    for start in stream.starts():
+        values = stream.whole(start, memory)
+        watch.stop("draw")
+        rows = np.arange(start, start + len(values), dtype=np.int32)
+        found = scanner.scan(values, 0, rows, store.bound)
+        watch.stop("scan")
+        store.add(found.chunks)
+        watch.stop("store")
 
 
 def _hear(entry: Any) -> Any:

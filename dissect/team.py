@@ -1,0 +1,115 @@
+"""Work on the threads that the network computes with, between two of its operations.
+
+PyTorch's threads (a team of OpenMP) do not sleep when an operation is over: they spin, so as to
+be quick at the next one, and keep their cores from any other thread of the process. Work that
+comes in between, inside a hook, is done in half the time by these threads themselves, and in a
+fifth if none of them asks for the interpreter's lock. The call that compilers emit for a parallel
+region, `GOMP_parallel`, is part of the binary interface of GNU's runtime and offered by Intel's
+and LLVM's, too; where none is found, or it is not the one that torch uses, threads of our own do
+the work.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
+
+from dissect.compiling import Body
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_Function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Team:
+    """So many threads that share out a piece of work, the calling one among them.
+
+    Args:
+        threads: As many as torch was told to use, or it has to gather its threads anew.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def run(self, body: Body, table: NDArray[np.int64]) -> None:
+        """Have every thread run a body until no work is left.
+
+        Args:
+            body: Of machine code.
+            table: Of `lay_out`.
+        """
+        if self.threads == 1:
+            _Function(body.address)(table.ctypes.data)
+        else:
+            self._everywhere(_Function(body.address), table.ctypes.data)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """`[function(item) for item in items]`; each item goes to the next thread that is free.
+
+        Args:
+            function: Should spend its time without the interpreter's lock. It may not divide its
+                own work in this way.
+            items: All of them are taken at once.
+
+        Raises:
+            BaseException: The first that `function` raised; items not begun then are left out.
+        """
+        todo: Sequence[Item] = list(items)
+        if min(self.threads, len(todo)) <= 1:
+            return [function(item) for item in todo]
+        results: dict[int, Result] = {}
+        failures: list[BaseException] = []
+        rest = iter(enumerate(todo))  # every thread takes from it, under the interpreter's lock
+
+        def take(_: int | None) -> None:
+            try:
+                for place, item in rest:
+                    if failures:
+                        return
+                    results[place] = function(item)
+            except BaseException as error:  # noqa: BLE001 - nobody above; raised below
+                failures.append(error)
+
+        self._everywhere(_Function(take), None)
+        if failures:
+            raise failures[0]
+        return [results[place] for place in range(len(todo))]
+
+    def _everywhere(self, function: Callable[[int | None], object], argument: int | None) -> None:
+        """Call a function of C on every thread, and wait for all of them."""
+        region = _parallel_region()
+        if region is not None:
+            region(function, argument, self.threads, 0)
+            return
+        with ThreadPoolExecutor(self.threads - 1, thread_name_prefix="team") as pool:
+            others = [pool.submit(function, argument) for _ in range(self.threads - 1)]
+            function(argument)
+            for other in others:
+                other.result()
+
+
+@functools.cache
+def _parallel_region() -> Callable[..., Any] | None:
+    """What runs a function on every thread of torch's team; None if there is no such thing."""
+    folder = Path(torch.__file__).parent
+    near = (str(folder), str(folder.with_name("torch.libs")))
+    runtimes = [one for one in threadpool_info() if one["user_api"] == "openmp"]
+    own = [one for one in runtimes if one["filepath"].startswith(near)]
+    chosen = own if own else runtimes
+    if len(chosen) != 1:
+        return None
+    region = getattr(ctypes.CDLL(chosen[0]["filepath"]), "GOMP_parallel", None)
+    if region is not None:
+        region.argtypes = [_Function, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        region.restype = None
+    return region

@@ -58,7 +58,7 @@ class Body:
 def lay_out(*arrays: NDArray[Any]) -> NDArray[np.int64]:
     """A table for a `Body`: a word that counts, then the address and the sizes of each array.
 
-    The arrays must be contiguous, and kept for as long as the table is used.
+    The arrays must be contiguous, and live for as long as the table is used.
 
     >>> lay_out(np.zeros((2, 3)), np.zeros(4))[[0, 2, 3, 5]].tolist()
     [0, 2, 3, 4]

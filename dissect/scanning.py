@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from dissect.compiling import Body, as_pointer, carray, compiled, lay_out, take_next
+from dissect.compiling import Body, as_pointer, carray, compiled, take_next
 from dissect.team import Team
 from dissect.tiles import Chunk, IntArray, MapArray, PlaceArray, Tiling
 
@@ -68,14 +68,14 @@ class Scanner:
         cut = np.array([*self.tiling.numbers, first], dtype=np.int64)
         numbers = np.zeros(len(rows), dtype=np.int64)
         told = (memory, bound, self._highest, cut, numbers)
-        self.team.run(find_in_images, lay_out(*told))
+        self.team.run(find_in_images, *told)
         if numbers.min() < 0:
             return Found((), int((numbers < 0).argmax()))
         heads = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(numbers, out=heads[1:])
         chunk = Chunk.blank(self.tiling, int(heads[-1]))
         places = (chunk.rows, chunk.units, chunk.tiles, chunk.patches)
-        self.team.run(copy_from_images, lay_out(*told, heads, rows, *places))
+        self.team.run(copy_from_images, *told, heads, rows, *places)
         return Found((chunk,), -1)
 
 

@@ -19,18 +19,18 @@ from conceptset.errors import LayoutError
 from dissect.keeping import BROKEN, Options, Store
 from dissect.team import Team
 from dissect.thresholds import Tail
-from dissect.tile_kernels import count_above, gather_above, touch_above
-from dissect.tiles import (
-    Chunk,
-    Cut,
-    IntArray,
-    MapArray,
-    PlaceArray,
-    Tiling,
-    as_float32,
+from dissect.tile_kernels import (
+    address_chunks,
+    copy_marked,
+    count_in_chunks,
+    gather_from_chunks,
+    mark_in_chunks,
+    raise_bounds,
 )
+from dissect.tiles import Chunk, IntArray, MapArray, Tiling, as_float32
 
 _SELECTION = 256 << 20  # bytes of single activations gathered at a time
+_BLOCK = 64 << 20  # bytes of tiles that are held twice while they are thinned out
 _SLICE = 1 << 17  # tiles of a file that are looked at together
 
 
@@ -106,6 +106,7 @@ class TileStore(Store):
         if given is not None:
             self.bound = as_float32(given)
         self._team = team or Team(1)
+        self._cut = np.array(tiling.numbers, dtype=np.int64)
         self._loose: list[Chunk] = []
 
     def _keep(self, chunk: Chunk) -> int:
@@ -120,25 +121,33 @@ class TileStore(Store):
         if self.given is not None:
             return
         self._raise_bound()
-        self._team.map(self._thin_out, range(len(self._loose)))
+        for start, stop in _blocks([chunk.nbytes for chunk in self._loose], _BLOCK):
+            self._loose[start:stop] = self._thin_out(self._loose[start:stop])
         self._loose = [chunk for chunk in self._loose if len(chunk.rows)]
         self._files = [kept for file in self._files for kept in self._rewrite(file)]
         self._settle(in_memory=sum(chunk.nbytes for chunk in self._loose))
 
-    def _thin_out(self, place: int) -> None:
-        """Keep the tiles of a chunk that hold a value above the bound, and free the others."""
-        chunk = self._loose[place]
-        wanted = touch_above(chunk.patches, chunk.units, self.bound)
-        if not wanted.all():
-            self._loose[place] = chunk.only(np.flatnonzero(wanted))
+    def _thin_out(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The chunks with those of their tiles that hold a value above the bound."""
+        wanted, numbers = self._mark(chunks)
+        smaller = [Chunk.blank(self.tiling, number) for number in numbers.tolist()]
+        told = (address_chunks(chunks), self._cut, _heads(chunks), wanted, address_chunks(smaller))
+        self._team.run(copy_marked, *told)
+        return smaller
+
+    def _mark(self, chunks: Sequence[Chunk]) -> tuple[NDArray[np.bool_], IntArray]:
+        """Which tiles of some chunks hold a value above the bound, and how many of each chunk."""
+        wanted = np.empty(sum(len(chunk.rows) for chunk in chunks), dtype=np.bool_)
+        numbers = np.zeros(len(chunks), dtype=np.int64)
+        told = (address_chunks(chunks), self._cut, self.bound, _heads(chunks), wanted, numbers)
+        self._team.run(mark_in_chunks, *told)
+        return wanted, numbers
 
     def _rewrite(self, file: Path) -> list[Path]:
         """The file, or a smaller one if most of it is below the bound."""
         chunk = self._stored(file).open()
-        wanted = np.concatenate(
-            [touch_above(part.patches, part.units, self.bound) for part in _slices(chunk)]
-        )
-        share = int(np.count_nonzero(wanted))
+        wanted, numbers = self._mark([*_slices(chunk)])
+        share = int(numbers.sum())
         if 2 * share > len(wanted):
             return [file]
         self._stale.append(file)
@@ -172,14 +181,11 @@ class TileStore(Store):
 
     def _count(self) -> IntArray:
         """(chunks, units) int64, the activations above the bound."""
-
-        def count(chunk: Chunk) -> IntArray:
-            numbers = np.zeros(self.units, dtype=np.int64)
-            count_above(*self._kernel(chunk), numbers)
-            return numbers
-
-        counted = self._team.map(count, self._chunks())
-        return np.array(counted, dtype=np.int64).reshape(-1, self.units)
+        chunks = [*self._chunks()]
+        numbers = np.zeros((len(chunks), self.units), dtype=np.int64)
+        told = (address_chunks(chunks), self._cut, self.bound, numbers)
+        self._team.run(count_in_chunks, *told)
+        return numbers
 
     def _gather(self, numbers: IntArray, heads: IntArray) -> MapArray:
         """The activations above the bound.
@@ -188,13 +194,11 @@ class TileStore(Store):
             numbers: Of `_count`, 0 for units that are left out.
             heads: (units,) int64, where the values of each unit begin.
         """
+        chunks = [*self._chunks()]
         values = np.empty(int(numbers.sum()), dtype=np.float32)
         places = np.where(numbers > 0, heads + np.cumsum(numbers, axis=0) - numbers, -1)
-
-        def gather(item: tuple[Chunk, IntArray]) -> None:
-            gather_above(*self._kernel(item[0]), item[1], values)
-
-        self._team.map(gather, zip(self._chunks(), places, strict=True))
+        told = (address_chunks(chunks), self._cut, self.bound, places, values)
+        self._team.run(gather_from_chunks, *told)
         return values
 
     def images(self) -> Iterator[Chunk]:
@@ -210,9 +214,6 @@ class TileStore(Store):
         for file in self._files:
             yield from _slices(self._stored(file).open())
         yield from self._loose
-
-    def _kernel(self, chunk: Chunk) -> tuple[MapArray, PlaceArray, PlaceArray, Cut, MapArray]:
-        return chunk.patches, chunk.units, chunk.tiles, self.tiling.numbers, self.bound
 
     def _raise_bound(self) -> None:
         numbers = self._count()
@@ -235,17 +236,28 @@ class TileStore(Store):
         totals = own.sum(axis=0)
         heads = np.cumsum(totals) - totals
         values = self._gather(own, heads)
+        wanted = np.flatnonzero(totals)
+        chosen = np.column_stack([wanted, heads[wanted], totals[wanted]])
+        rank = np.array([self.rank], dtype=np.int64)
+        self._team.run(raise_bounds, values, chosen, rank, self.bound, self.ties)
 
-        def raise_some(units: IntArray) -> None:
-            for unit in units.tolist():
-                part = values[heads[unit] : heads[unit] + totals[unit]]
-                place = len(part) - self.rank
-                self.bound[unit] = np.partition(part, place)[place]
-                above = np.count_nonzero(part > self.bound[unit])
-                self.ties[unit] = self.rank - above  # what was there before is below it
 
-        # a task of a thread costs more than the selection of many units in a small set
-        self._team.map(raise_some, np.array_split(np.flatnonzero(totals), self._team.threads))
+def _heads(chunks: Sequence[Chunk]) -> IntArray:
+    """(chunks,) int64, where each begins if one is put after the other."""
+    numbers = np.array([len(chunk.rows) for chunk in chunks], dtype=np.int64)
+    return np.cumsum(numbers) - numbers
+
+
+def _blocks(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of parts that are not larger than a limit, unless a single one is."""
+    start, together = 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and together + size > limit:
+            yield start, place
+            start, together = place, 0
+        together += size
+    if sizes:
+        yield start, len(sizes)
 
 
 def _slices(chunk: Chunk) -> Iterator[Chunk]:

@@ -18,12 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
-from dissect.compiling import Body
+from dissect.compiling import Body, lay_out
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,13 +40,14 @@ class Team:
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def run(self, body: Body, table: NDArray[np.int64]) -> None:
+    def run(self, body: Body, *arrays: NDArray[Any]) -> None:
         """Have every thread run a body until no work is left.
 
         Args:
             body: Of machine code.
-            table: Of `lay_out`.
+            arrays: What it is told, contiguous; see `lay_out`.
         """
+        table = lay_out(*arrays)
         if self.threads == 1:
             _Function(body.address)(table.ctypes.data)
         else:

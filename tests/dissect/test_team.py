@@ -77,7 +77,7 @@ def square_all(table):
 def test_bodies_do_every_piece_once(threads):
     """Twice, and a number would be larger; never, and it would be as before."""
     numbers = np.arange(100_000)
-    Team(threads).run(square_all, lay_out(numbers))
+    Team(threads).run(square_all, numbers)
     assert np.array_equal(numbers, np.arange(100_000) ** 2 + 1)
 
 

@@ -19,6 +19,7 @@ from dissect.tails import TailStore
 from dissect.tally import find_pairs
 from dissect.team import Team
 from dissect.thresholds import rank_of_threshold, select_thresholds
+from dissect.tile_kernels import find_largest
 from dissect.tiles import Tiling, as_float32
 
 KINDS = [TileStore, TailStore]
@@ -274,3 +275,17 @@ def test_what_comes_before_the_map_is_left_out():
     tiling = Tiling.of((5, 6))
     found = Scanner(tiling, 4, Team(2)).scan(memory, 3, np.arange(2, dtype=np.int32), bound)
     assert np.array_equal(joined(found, tiling).patches, cut_tiles(values, bound).patches)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.sampled_from(["any", "few", "relu"]))
+def test_the_largest_are_found_as_by_sorting(seed, number, kind):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 2**32, number, dtype=np.uint32).view(np.float32)  # of every size
+    if kind == "few":
+        values = rng.integers(-2, 3, number).astype(np.float32)
+    elif kind == "relu":
+        values = np.maximum(rng.normal(size=number), 0).astype(np.float32)
+    values = values[~np.isnan(values)]
+    ranked = np.sort(values)[::-1]
+    for rank in {1, len(ranked) // 2, len(ranked)} - {0}:
+        assert find_largest(values, rank) == ranked[rank - 1]

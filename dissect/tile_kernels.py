@@ -214,7 +214,8 @@ def find_largest(values: MapArray, rank: int) -> np.float32:
             into += (key >> np.uint32(shift)) & bits == np.uint32(wanted)
         left = into
     keys[0] = keys[0] ^ sign if keys[0] & sign else ~keys[0]
-    return keys[:1].view(np.float32)[0]
+    largest: np.float32 = keys[:1].view(np.float32)[0]
+    return largest
 
 
 @Body

@@ -65,7 +65,7 @@ class Scanner:
         if len(self._highest) < len(rows):
             shape = (len(rows), self.tiling.tiles, self.units)
             self._highest = np.empty(shape, dtype=np.float32)
-        cut = np.array([*self.tiling.numbers, first], dtype=np.int64)
+        cut = np.append(self.tiling.numbers, first)
         numbers = np.zeros(len(rows), dtype=np.int64)
         told = (memory, bound, self._highest, cut, numbers)
         self.team.run(find_in_images, *told)

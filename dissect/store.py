@@ -106,7 +106,7 @@ class TileStore(Store):
         if given is not None:
             self.bound = as_float32(given)
         self._team = team or Team(1)
-        self._cut = np.array(tiling.numbers, dtype=np.int64)
+        self._cut = tiling.numbers
         self._loose: list[Chunk] = []
 
     def _keep(self, chunk: Chunk) -> int:

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from dissect.compiling import compiled
 from dissect.regions import ImageLabels, Weights
-from dissect.tiles import Chunk, Cut, MapArray, PlaceArray, Tiling
+from dissect.tiles import Chunk, MapArray, PlaceArray, Tiling
 from dissect.upsample import FloatArray, Grid, IntArray
 
 CountArray = NDArray[np.int64] | NDArray[np.uint8]
@@ -60,7 +60,7 @@ def tally_image(
     for first in range(0, max(len(units), 1), step):
         part = starts[first : first + step + 1]
         counts = np.zeros((len(part) - 1, regions), dtype=np.int64)
-        highest = _count(chunk, part, thresholds, tiling, grid, labels.region, counts)
+        highest = count_masks(chunk, part, thresholds, tiling, grid, labels.region, counts)
         areas.append(counts.sum(axis=1))
         shared.append(_share(counts, labels.weights))
         maxima.append(highest)
@@ -131,26 +131,7 @@ def _sparse(pixels: IntArray, units: IntArray, labels: ImageLabels, index: int) 
     return _beside(units[rows], labels.labels[own][columns], part[rows, columns])
 
 
-def draw_masks(
-    chunk: Chunk, thresholds: FloatArray, *, tiling: Tiling, grid: Grid
-) -> NDArray[np.bool_]:
-    """(n, sh, sw) masks of the units of one image, pixel for pixel those that are counted.
-
-    Args:
-        chunk: Tiles of one image.
-        thresholds: (units,) float64, of all units.
-        tiling: Of the maps.
-        grid: The maps over the label map.
-    """
-    starts = find_pairs(chunk.units)
-    size = (len(grid.vertical.weights), len(grid.horizontal.weights))
-    every = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)  # a region for each pixel
-    counts = np.zeros((len(starts) - 1, every.size), dtype=np.uint8)  # each is 0 or 1
-    _count(chunk, starts, thresholds, tiling, grid, every, counts)
-    return counts.view(np.bool_).reshape(len(counts), *size)
-
-
-def _count(
+def count_masks(
     chunk: Chunk,
     starts: IntArray,
     thresholds: FloatArray,
@@ -166,16 +147,16 @@ def _count(
     """
     up, over = grid.vertical, grid.horizontal
     highest = np.empty(len(counts), dtype=np.float32)
+    limits = thresholds[chunk.units[starts[:-1]]]
     if grid.reduces:
-        limits = thresholds[chunk.units[starts[:-1]]]
         tables = (up.first, up.taps, over.first, over.taps)
         count_reduced(chunk.patches[starts[:-1]], limits, *tables, region, counts, highest)
         return highest
+    uniform = find_uniform(region, up.starts, over.starts)
     count_regions(
-        *(chunk.patches, chunk.units, chunk.tiles, starts, thresholds),
-        tiling.numbers,
+        *(chunk.patches, chunk.tiles, starts, limits, tiling.numbers),
         *(up.starts, up.weights, over.starts, over.weights),
-        *(region, counts, highest),
+        *(region, uniform, counts, highest),
     )
     return highest
 
@@ -275,16 +256,16 @@ def find_uniform(
 @compiled
 def count_regions(  # noqa: PLR0917 - a compiled function takes no keywords
     patches: MapArray,
-    units: PlaceArray,
     tiles: PlaceArray,
     starts: IntArray,
-    thresholds: FloatArray,
-    cut: Cut,
+    limits: FloatArray,
+    cut: IntArray,
     row_starts: IntArray,
     row_weights: FloatArray,
     column_starts: IntArray,
     column_weights: FloatArray,
     region: NDArray[np.int32],
+    uniform: NDArray[np.int32],
     counts: CountArray,
     highest: MapArray,
 ) -> None:
@@ -295,25 +276,24 @@ def count_regions(  # noqa: PLR0917 - a compiled function takes no keywords
 
     Args:
         patches: (n, patch rows, patch columns) float32.
-        units: (n,) int32.
         tiles: (n,) int32.
         starts: (pairs + 1,) int64, of `find_pairs`.
-        thresholds: (units,) float64.
-        cut: Of the maps.
+        limits: (pairs,) float64, their thresholds.
+        cut: (8,) int64, of the maps.
         row_starts: (h + 1,), see `AxisTable`.
         row_weights: (sh,).
         column_starts: (w + 1,).
         column_weights: (sw,).
         region: (sh, sw) int32.
+        uniform: (h, w) int32, of `find_uniform`.
         counts: (pairs, regions) integers, added to.
         highest: (pairs,) float32, overwritten with the largest activation of each.
     """
-    height, width, rows, columns, _, _, _, across = cut
-    uniform = find_uniform(region, row_starts, column_starts)
+    height, width, rows, columns, across = cut[0], cut[1], cut[2], cut[3], cut[7]
     high = np.zeros((patches.shape[1] + 1, patches.shape[2] + 1), dtype=np.int64)
     last_row, last_column = patches.shape[1] - 1, patches.shape[2] - 1
     for pair in range(len(starts) - 1):
-        limit = thresholds[units[starts[pair]]]
+        limit = limits[pair]
         most = patches[starts[pair], 0, 0]
         for n in range(starts[pair], starts[pair + 1]):
             most = max(most, compare_patch(patches[n], limit, high))

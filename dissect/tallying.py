@@ -26,6 +26,7 @@ from dissect.scan import Look, run_batches
 from dissect.shards import Shard
 from dissect.store import TileStore
 from dissect.tally import tally_image
+from dissect.team import Team
 from dissect.tiles import Chunk, MapArray, as_float32
 from dissect.top import TopKeeper
 from dissect.upsample import FloatArray
@@ -98,7 +99,7 @@ class LayerTally:
                 thresholds.astype(np.float64),
                 sizes=sizes,
                 count=plan.config.top_images,
-                workers=plan.workers,
+                team=Team(plan.config.threads),
             ),
         )
 

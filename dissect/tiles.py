@@ -17,9 +17,6 @@ MapArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 PlaceArray = NDArray[np.int32]
 
-Cut = tuple[int, int, int, int, int, int, int, int]
-"""Of a `Tiling`: map size, side, patch and count, in this order."""
-
 _SIDE = 4  # smaller tiles repeat more of their neighbours, larger ones keep more that is low
 
 
@@ -71,9 +68,9 @@ class Tiling:
         return self.count[0] * self.count[1]
 
     @property
-    def numbers(self) -> Cut:
-        """As kernels take it."""
-        return (*self.map_size, *self.side, *self.patch, *self.count)
+    def numbers(self) -> IntArray:
+        """(8,) int64, as kernels take it: map size, side, patch and count."""
+        return np.array([*self.map_size, *self.side, *self.patch, *self.count], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 
 from conceptset.io.atomic import write_file
 from dissect.counts import IntArray, encode_arrays, read_arrays
-from dissect.tally import draw_masks
+from dissect.drawing import draw_masks
+from dissect.team import Team
 from dissect.tiles import Chunk, Tiling
 from dissect.upsample import FloatArray, Grid
 
@@ -90,7 +90,7 @@ class TopKeeper:
         thresholds: (units,) float64.
         sizes: (height, width) of the label maps by row.
         count: Images per unit.
-        workers: Threads that draw.
+        team: Threads that draw; this one alone by itself.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class TopKeeper:
         *,
         sizes: Mapping[int, tuple[int, int]],
         count: int,
-        workers: int = 1,
+        team: Team | None = None,
     ) -> None:
         self._tiling = tiling
         self._grids = grids
         self._thresholds = thresholds
         self._sizes = sizes
-        self._workers = workers
+        self._team = team or Team(1)
         self._images = np.full((len(thresholds), count), -1, dtype=np.int64)
         self._maxima = np.zeros((len(thresholds), count), dtype=np.float32)
         self._tiles: dict[int, Chunk] = {}  # by row, of the units that it was a top image of
@@ -171,27 +171,41 @@ class TopKeeper:
         return self._finished
 
     def _draw(self, top: TopImages) -> None:
-        """Fill the masks in, image by image."""
+        """Fill the masks in."""
+        rows = sorted(self._tiles)
+        if not rows:
+            return
+        tiles = _joined([self._tiles[row] for row in rows])
         unit, place = np.nonzero(top.images >= 0)
-        numbers = np.arange(len(unit))
+        units = len(self._thresholds)
+        known = tiles.rows.astype(np.int64) * units + tiles.units
+        keys = top.images[unit, place] * units + unit
+        sizes = sorted({self._sizes[row] for row in rows})
+        grid = {row: sizes.index(self._sizes[row]) for row in rows}
+        wanted = np.column_stack(
+            [
+                np.searchsorted(known, keys),
+                np.searchsorted(known, keys, side="right"),
+                [grid[row] for row in top.images[unit, place].tolist()],
+                unit * top.images.shape[1] + place,
+            ]
+        )
+        draw_masks(
+            *(tiles, wanted, self._thresholds[unit], [self._grids[size] for size in sizes]),
+            top.masks.reshape(top.images.size, -1),
+            tiling=self._tiling,
+            team=self._team,
+        )
 
-        def draw(part: tuple[int, IntArray]) -> None:
-            row, own = part
-            wanted = np.zeros(len(self._thresholds), dtype=bool)
-            wanted[unit[own]] = True
-            chunk = self._tiles[row]
-            pixels = draw_masks(
-                chunk.only(np.flatnonzero(wanted[chunk.units])),
-                self._thresholds,
-                tiling=self._tiling,
-                grid=self._grids[self._sizes[row]],
-            )
-            bits = np.packbits(pixels.reshape(len(pixels), -1), axis=1)
-            top.masks[unit[own], place[own], : bits.shape[1]] = bits
 
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="top") as pool:
-            for _ in pool.map(draw, _by_row(top.images[unit, place], numbers)):
-                pass
+def _joined(chunks: Sequence[Chunk]) -> Chunk:
+    """The tiles of several images as one chunk."""
+    return Chunk(
+        np.concatenate([chunk.rows for chunk in chunks]),
+        np.concatenate([chunk.units for chunk in chunks]),
+        np.concatenate([chunk.tiles for chunk in chunks]),
+        np.concatenate([chunk.patches for chunk in chunks]),
+    )
 
 
 def _by_row(rows: IntArray, values: IntArray) -> Iterator[tuple[int, IntArray]]:

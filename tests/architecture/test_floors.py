@@ -25,7 +25,7 @@ FLOORS = {
         ("ahead", "selecting", "scanlines", "labels", "photographs", "loader"),
         ("models", "forms", "outputs", "activations", "upsample", "receptive"),
         ("team", "tiles", "tile_kernels", "thresholds", "scanning", "keeping", "store", "tails"),
-        ("regions", "tally", "rows", "row_spool", "counts", "top", "state", "shards"),
+        ("regions", "tally", "drawing", "rows", "row_spool", "counts", "top", "state", "shards"),
         ("leaving_out", "voices", "hearing", "heard"),
         ("plan", "given", "job", "planning", "rundir"),
         ("scan", "pilot", "tallying", "runner", "parts"),

@@ -11,8 +11,10 @@ from made_scans import cut_tiles
 from PIL import Image
 from torch.nn import functional as F
 
+from dissect.drawing import draw_masks
 from dissect.regions import join_labels
-from dissect.tally import draw_masks, tally_image
+from dissect.tally import tally_image
+from dissect.team import Team
 from dissect.tiles import Tiling, as_float32
 from dissect.upsample import Placement, lay_grid
 
@@ -28,9 +30,19 @@ def tiles_of(maps, units, thresholds, grid):
 
 
 def draw_mask(one, threshold, *, grid):
-    drawn = draw_masks(**tiles_of(one[None], [0], [threshold], grid))
+    cut = tiles_of(one[None], [0], [threshold], grid)
     size = (len(grid.vertical.weights), len(grid.horizontal.weights))
-    return drawn[0] if len(drawn) else np.zeros(size, bool)
+    bits = np.full((size[0] * size[1] + 7) // 8, 0xFF, np.uint8)  # overwritten
+    wanted = np.array([[0, len(cut["chunk"].rows), 0, 1]])
+    lines = np.stack([bits, bits])
+    draw_masks(
+        *(cut["chunk"], wanted, np.array([threshold], np.float64), [grid], lines),
+        tiling=cut["tiling"],
+        team=Team(2),
+    )
+    assert np.array_equal(lines[0], bits)
+    bits = lines[1]
+    return np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(bool)
 
 
 def dense_masks(maps, thresholds, size):

@@ -28,7 +28,7 @@ from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.scan import make_stores, scan_shard
 from dissect.shards import WHOLE, Shard
 from dissect.state import Run, RunConfig, RunLayout, Triple
-from dissect.tallying import tally_images, tile_streams
+from dissect.tallying import stored_tiles, tally_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ def _work_here(
     tallied = tally_images(
         plan,
         [WHOLE],
-        tile_streams([stores]),
+        stored_tiles([stores]),
         chosen,
         module=module,
         folder=folder.root,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dissect.compiling import Body, as_pointer, carray, compiled, take_next
-from dissect.tally import count_reduced, count_regions
+from dissect.mask_kernels import count_reduced, count_regions
 from dissect.team import Team
 from dissect.tiles import Chunk, Tiling
 from dissect.upsample import FloatArray, Grid, IntArray

@@ -31,7 +31,7 @@ from dissect.rundir import claim, sweep
 from dissect.runner import Outcomes, outcomes_of, tails_of, thresholds_of
 from dissect.shards import Shard, find_shards
 from dissect.state import RunLayout, open_run
-from dissect.tallying import tally_images, tile_streams
+from dissect.tallying import stored_tiles, tally_images
 
 _MOST_ATTEMPTS = 3  # at bounds that turn out too high
 
@@ -168,7 +168,7 @@ def merge_here(
     tallied = tally_images(
         plan,
         shards,
-        tile_streams(stores),
+        stored_tiles(stores),
         thresholds,
         module=module,
         folder=layout.shards,

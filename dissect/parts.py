@@ -30,7 +30,7 @@ from dissect.runner import LayerOutcome, Outcomes
 from dissect.scan import make_stores, scan_shard
 from dissect.shards import Shard, ShardFolder, locked
 from dissect.state import RunLayout
-from dissect.tallying import tally_images, tile_streams
+from dissect.tallying import stored_tiles, tally_images
 from dissect.tiles import MapArray
 from dissect.top import join_top, read_top, write_top
 
@@ -181,7 +181,7 @@ def tally_part(part: Part) -> None:
         tallied = tally_images(
             plan,
             [part.shard],
-            tile_streams([stores]),
+            stored_tiles([stores]),
             thresholds,
             module=module,
             folder=folder.root,

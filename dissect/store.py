@@ -6,7 +6,7 @@ threshold nor a pixel of a mask.
 
 from __future__ import annotations
 
-import itertools
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +181,7 @@ class TileStore(Store):
 
     def _count(self) -> IntArray:
         """(chunks, units) int64, the activations above the bound."""
-        chunks = [*self._chunks()]
+        chunks = [*self.chunks()]
         numbers = np.zeros((len(chunks), self.units), dtype=np.int64)
         told = (address_chunks(chunks), self._cut, self.bound, numbers)
         self._team.run(count_in_chunks, *told)
@@ -194,23 +194,15 @@ class TileStore(Store):
             numbers: Of `_count`, 0 for units that are left out.
             heads: (units,) int64, where the values of each unit begin.
         """
-        chunks = [*self._chunks()]
+        chunks = [*self.chunks()]
         values = np.empty(int(numbers.sum()), dtype=np.float32)
         places = np.where(numbers > 0, heads + np.cumsum(numbers, axis=0) - numbers, -1)
         told = (address_chunks(chunks), self._cut, self.bound, places, values)
         self._team.run(gather_from_chunks, *told)
         return values
 
-    def images(self) -> Iterator[Chunk]:
-        """The tiles of each image that has any, one image at a time, by rising row."""
-        for chunk in self._chunks():
-            cuts = np.flatnonzero(np.diff(chunk.rows)) + 1
-            starts = [0, *cuts.tolist(), len(chunk.rows)]
-            for start, stop in itertools.pairwise(starts):
-                if stop > start:
-                    yield chunk.only(slice(start, stop))
-
-    def _chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[Chunk]:
+        """All tiles by rising row, in parts that end with an image; on disk they are mapped."""
         for file in self._files:
             yield from _slices(self._stored(file).open())
         yield from self._loose
@@ -240,6 +232,28 @@ class TileStore(Store):
         chosen = np.column_stack([wanted, heads[wanted], totals[wanted]])
         rank = np.array([self.rank], dtype=np.int64)
         self._team.run(raise_bounds, values, chosen, rank, self.bound, self.ties)
+
+
+class StoredTiles:
+    """The tiles that the stores of one layer hold, to be had image by image."""
+
+    def __init__(self, stores: Sequence[TileStore]) -> None:
+        """The stores must not change any more.
+
+        Args:
+            stores: Of shards next to one another, in their order.
+        """
+        self._chunks = [chunk for store in stores for chunk in store.chunks()]
+        self._last = [int(chunk.rows[-1]) for chunk in self._chunks]
+
+    def of(self, row: int) -> Chunk | None:
+        """The tiles of an image; None if it has none."""
+        place = bisect.bisect_left(self._last, row)
+        if place == len(self._chunks):
+            return None
+        chunk = self._chunks[place]
+        start, stop = np.searchsorted(chunk.rows, (row, row + 1))
+        return chunk.only(slice(start, stop)) if stop > start else None
 
 
 def _heads(chunks: Sequence[Chunk]) -> IntArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch import nn
 from conceptset.io.parallel import can_fork, forked_map
 from conceptset.layout.reading import IndexEntry
 from dissect.ahead import map_ahead
-from dissect.counts import IntArray, with_image
 from dissect.heard import HeardImages, Said
 from dissect.hearing import Heard, hear_image
 from dissect.plan import LayerPlan, Plan, Progress, Thresholds, Timings
@@ -24,8 +22,8 @@ from dissect.regions import ImageLabels
 from dissect.row_spool import RowSpool
 from dissect.scan import Look, run_batches
 from dissect.shards import Shard
-from dissect.store import TileStore
-from dissect.tally import tally_image
+from dissect.store import StoredTiles, TileStore
+from dissect.tally import ImageTally, tally_image
 from dissect.team import Team
 from dissect.tiles import Chunk, MapArray, as_float32
 from dissect.top import TopKeeper
@@ -33,21 +31,6 @@ from dissect.upsample import FloatArray
 
 _COUNTS_MEMORY = 256 << 20  # bytes of counts in memory, over all layers
 _MANY = 64  # images that are worth copies of this process
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The counts of one image and one layer.
-
-    Attributes:
-        rows: For each voice heard, (n, 4) int64 rows (image, unit, label, pixels).
-        area: (m, 3) int64 rows (image, unit, pixels of the mask).
-        maxima: (m,) float32, the largest activation of each of these.
-    """
-
-    rows: tuple[IntArray, ...]
-    area: IntArray
-    maxima: MapArray
 
 
 @dataclass(slots=True)
@@ -103,22 +86,20 @@ class LayerTally:
             ),
         )
 
-    def count(self, chunk: Chunk, labels: ImageLabels) -> Found:
+    def count(self, chunk: Chunk, labels: ImageLabels) -> ImageTally:
         """The counts of one image; changes nothing, so that many may do it at once."""
-        grid, row = self.layer.grids[labels.size], int(chunk.rows[0])
-        found = tally_image(chunk, self.limits, tiling=self.layer.tiling, grid=grid, labels=labels)
-        rows = tuple(with_image(row, part) for part in found.intersections)
-        return Found(rows, with_image(row, found.area), found.maxima)
+        grid = self.layer.grids[labels.size]
+        return tally_image(chunk, self.limits, tiling=self.layer.tiling, grid=grid, labels=labels)
 
-    def keep(self, chunk: Chunk, found: Found, voices: Sequence[int]) -> None:
+    def keep(self, chunk: Chunk, found: ImageTally, voices: Sequence[int]) -> None:
         """Take the counts of one image, in rising order of rows.
 
         Args:
             chunk: Its tiles.
             found: Its counts.
-            voices: Those that `found.rows` are for.
+            voices: Those that its intersections are for.
         """
-        for voice, rows in zip(voices, found.rows, strict=True):
+        for voice, rows in zip(voices, found.intersections, strict=True):
             self.rows.add(voice, rows)
         self.areas.add(0, found.area)
         self.top.add(found.area, found.maxima, chunk)
@@ -143,15 +124,23 @@ class _Tally:
 
     Attributes:
         layers: All of them.
+        tiles: For each, what its stores hold; None: it is scanned again.
         hear: What is said of an image.
     """
 
     layers: Sequence[LayerTally]
+    tiles: Sequence[StoredTiles | None]
     hear: Callable[[IndexEntry], Heard]
 
-    def count(self, item: tuple[IndexEntry, list[Chunk | None]]) -> tuple[Said, list[Found | None]]:
+    def chunks(self, row: int, again: Iterable[Chunk | None]) -> list[Chunk | None]:
+        """The tiles of an image in every layer, those that are scanned again given in order."""
+        fresh = iter(again)
+        return [next(fresh) if tiles is None else tiles.of(row) for tiles in self.tiles]
+
+    def count(
+        self, entry: IndexEntry, chunks: Sequence[Chunk | None]
+    ) -> tuple[Said, list[ImageTally | None]]:
         """What is said of an image, and its counts in every layer that has tiles of it."""
-        entry, chunks = item
         heard = self.hear(entry)
         found = [
             None if chunk is None else layer.count(chunk, heard.labels)
@@ -160,10 +149,25 @@ class _Tally:
         return Said.of(entry.row, heard), found
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """One image that was counted.
+
+    Attributes:
+        said: What every voice says of it.
+        chunks: For each layer, its tiles.
+        found: For each layer, its counts.
+    """
+
+    said: Said
+    chunks: Sequence[Chunk | None]
+    found: Sequence[ImageTally | None]
+
+
 def tally_images(
     plan: Plan,
     shards: Sequence[Shard],
-    streams: Sequence[Iterable[Chunk] | None],
+    tiles: Sequence[StoredTiles | None],
     thresholds: Sequence[Thresholds],
     *,
     module: nn.Module | None = None,
@@ -183,8 +187,7 @@ def tally_images(
     Args:
         plan: What is to be done.
         shards: Whose images, in order and next to one another.
-        streams: For each layer, its tiles image by image, by rising row; None: the network runs
-            again for it.
+        tiles: For each layer, those of these images; None: the network runs again for it.
         thresholds: For each layer, (units,).
         module: The model, where it has to run again.
         folder: Where counts go that memory should not hold.
@@ -201,16 +204,14 @@ def tally_images(
     size = plan.config.batch_size
     batches = range(shards[0].batches(plan.batches).start, shards[-1].batches(plan.batches).stop)
     entries = plan.entries[batches.start * size : batches.stop * size]
-    work = _Tally(layers, hear or _hear_from(plan))
+    work = _Tally(layers, tiles, hear or _hear_from(plan))
 
-    again = [place for place, stream in enumerate(streams) if stream is None]
-    rescans: Iterator[list[Chunk | None]] | None = None
+    again = [place for place, stored in enumerate(tiles) if stored is None]
+    rescans: Iterable[Iterable[Chunk | None]] = itertools.repeat(())
     if again:
         if module is None:
             raise AssertionError("a layer has to be scanned again, and there is no model")
         rescans = _rescan(module, plan, batches, again, layers, timings)
-    waiting: deque[list[Chunk | None]] = deque()  # tiles that others count just now
-    items = _remembering(_by_image(entries, streams, rescans), waiting)
     # the forward pass inside is counted by itself
     before = sum(timings.seconds.values())
     # cores that the network does not need; each thread alone, for numpy would start more in it
@@ -218,16 +219,16 @@ def tally_images(
     forks = fork and not again and workers > 1 and len(entries) >= _MANY and can_fork()
     with timings.measure("tally"), threadpool_limits(limits=1, user_api="blas"):
         results = (
-            _count_by_copies(work, items, workers)
+            _count_by_copies(work, entries, workers)
             if forks
-            else map_ahead(work.count, items, workers=workers)
+            else _count_by_threads(work, entries, rescans, workers)
         )
         with contextlib.closing(results):
-            for done, (said, found) in enumerate(results, start=1):
-                heard.keep(said)
-                for layer, chunk, one in zip(layers, waiting.popleft(), found, strict=True):
-                    if chunk is not None and one is not None:
-                        layer.keep(chunk, one, said.voices)
+            for done, one in enumerate(results, start=1):
+                heard.keep(one.said)
+                for layer, chunk, found in zip(layers, one.chunks, one.found, strict=True):
+                    if chunk is not None and found is not None:
+                        layer.keep(chunk, found, one.said.voices)
                 if progress is not None:
                     progress("tally", done, len(entries))
         for layer in layers:
@@ -238,47 +239,45 @@ def tally_images(
 
 
 def _count_by_copies(
-    work: _Tally, items: Iterator[tuple[IndexEntry, list[Chunk | None]]], workers: int
-) -> Generator[tuple[Said, list[Found | None]]]:
-    """The counts of all images, the first here: compiled functions are loaded once for all."""
-    yield from map(work.count, itertools.islice(items, 1))
-    yield from forked_map(work.count, items, jobs=workers)
+    work: _Tally, entries: Sequence[IndexEntry], workers: int
+) -> Generator[_Counted]:
+    """All images counted, the first here: compiled functions are loaded once for all.
+
+    Copies have the tiles that this process has: they are told no more than places.
+    """
+
+    def count(place: int) -> tuple[Said, list[ImageTally | None]]:
+        return work.count(entries[place], work.chunks(entries[place].row, ()))
+
+    results = itertools.chain(
+        [count(0)], others := forked_map(count, range(1, len(entries)), jobs=workers)
+    )
+    with contextlib.closing(others):
+        for entry, (said, found) in zip(entries, results, strict=True):
+            yield _Counted(said, work.chunks(entry.row, ()), found)
+
+
+def _count_by_threads(
+    work: _Tally,
+    entries: Sequence[IndexEntry],
+    rescans: Iterable[Iterable[Chunk | None]],
+    workers: int,
+) -> Generator[_Counted]:
+    """All images counted; `rescans` has the tiles of each that are not stored."""
+
+    def count(item: tuple[IndexEntry, list[Chunk | None]]) -> _Counted:
+        said, found = work.count(*item)
+        return _Counted(said, item[1], found)
+
+    items = (
+        (entry, work.chunks(entry.row, again))
+        for entry, again in zip(entries, rescans, strict=False)
+    )
+    yield from map_ahead(count, items, workers=workers)
 
 
 def _hear_from(plan: Plan) -> Callable[[IndexEntry], Heard]:
     return lambda entry: hear_image(plan.concept_set, plan.panel, entry, plan.categories)
-
-
-def _remembering(
-    items: Iterable[tuple[IndexEntry, list[Chunk | None]]], waiting: deque[list[Chunk | None]]
-) -> Iterator[tuple[IndexEntry, list[Chunk | None]]]:
-    """The items; the tiles of each are put at the end of what is waiting."""
-    for entry, chunks in items:
-        waiting.append(chunks)
-        yield entry, chunks
-
-
-def _by_image(
-    entries: Sequence[IndexEntry],
-    streams: Sequence[Iterable[Chunk] | None],
-    rescans: Iterator[list[Chunk | None]] | None,
-) -> Iterator[tuple[IndexEntry, list[Chunk | None]]]:
-    """Each image with its tiles of every layer; None where a layer has none."""
-    running = [iter(stream) if stream is not None else None for stream in streams]
-    heads = [None if stream is None else next(stream, None) for stream in running]
-    for entry in entries:
-        chunks: list[Chunk | None] = []
-        fresh = iter(next(rescans)) if rescans is not None else iter(())
-        for place, stream in enumerate(running):
-            head = heads[place]
-            if stream is None:
-                chunks.append(next(fresh))
-            elif head is not None and head.rows[0] == entry.row:
-                chunks.append(head)
-                heads[place] = next(stream, None)
-            else:
-                chunks.append(None)
-        yield entry, chunks
 
 
 def _rescan(
@@ -312,19 +311,14 @@ def _of_row(chunks: Sequence[Chunk], row: int) -> Chunk | None:
     return None
 
 
-def tile_streams(stores: Sequence[Sequence[object]]) -> list[Iterable[Chunk] | None]:
-    """For each layer, the tiles of all shards, one after the other.
+def stored_tiles(stores: Sequence[Sequence[object]]) -> list[StoredTiles | None]:
+    """For each layer, the tiles of all shards; None if they keep none of it.
 
     Args:
         stores: For each shard in order, its store of every layer.
     """
-    streams: list[Iterable[Chunk] | None] = []
+    layers = []
     for own in zip(*stores, strict=True):
-        tiles = [store for store in own if isinstance(store, TileStore)]
-        streams.append(_chain(tiles) if tiles else None)
-    return streams
-
-
-def _chain(stores: Sequence[TileStore]) -> Iterator[Chunk]:
-    for store in stores:
-        yield from store.images()
+        kept = [store for store in own if isinstance(store, TileStore)]
+        layers.append(StoredTiles(kept) if kept else None)
+    return layers

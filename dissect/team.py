@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
@@ -101,6 +101,9 @@ class Team:
 @functools.cache
 def _parallel_region() -> Callable[..., Any] | None:
     """What runs a function on every thread of torch's team; None if there is no such thing."""
+    torch = sys.modules.get("torch")  # whoever only reads what a run wrote does without
+    if torch is None or torch.__file__ is None:
+        return None
     folder = Path(torch.__file__).parent
     near = (str(folder), str(folder.with_name("torch.libs")))
     runtimes = [one for one in threadpool_info() if one["user_api"] == "openmp"]

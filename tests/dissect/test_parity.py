@@ -16,7 +16,7 @@ from dissect.runner import outcomes_of, tails_of, thresholds_of
 from dissect.scan import make_stores
 from dissect.shards import WHOLE
 from dissect.state import RunConfig
-from dissect.tallying import tally_images, tile_streams
+from dissect.tallying import stored_tiles, tally_images
 from dissect.writing import vocabulary_of
 
 pytestmark = pytest.mark.real
@@ -53,7 +53,7 @@ def layers_of(golden, layers, workers=2):
             part = features[name][start : start + 16]
             store.add([cut_tiles(part, store.bound, rows=range(start, start + len(part)))])
     selected = [one.values for one in thresholds_of(plan, [tails_of(plan, stores)])]
-    tallied = tally_images(plan, [WHOLE], tile_streams([stores]), selected, timings=Timings())
+    tallied = tally_images(plan, [WHOLE], stored_tiles([stores]), selected, timings=Timings())
     return plan, outcomes_of(tallied).layers
 
 

@@ -105,8 +105,8 @@ def test_counts_equal_plain_loops(cells, seed):
     tally = tally_image(**tiles_of(maps, units, thresholds, lay_grid(cells, size)), labels=labels)
     masks = dense_masks(maps, thresholds, size)
     shared, areas = count_plainly(masks, units.tolist(), planes, whole)
-    assert tally.intersections[0].tolist() == shared
-    assert tally.area.tolist() == areas
+    assert tally.intersections[0].tolist() == [[0, *row] for row in shared]
+    assert tally.area.tolist() == [[0, *row] for row in areas]
     assert tally.maxima.tolist() == [maps[units == unit].max() for unit, _ in areas]
     assert tally.intersections[0].dtype == tally.area.dtype == np.int64
     truth = list(zip(labels.labels.tolist(), labels.truth.tolist(), strict=True))
@@ -129,8 +129,8 @@ def test_a_label_in_two_maps_counts_twice():
     labels = join_labels([plane, plane], [], (2, 2))
     maps = np.ones((1, 1, 1), np.float32)
     tally = tally_image(**tiles_of(maps, [0], [0.0], lay_grid((1, 1), (2, 2))), labels=labels)
-    assert tally.intersections[0].tolist() == [[0, 7, 6]]
-    assert tally.area.tolist() == [[0, 4]]
+    assert tally.intersections[0].tolist() == [[0, 0, 7, 6]]
+    assert tally.area.tolist() == [[0, 0, 4]]
     assert labels.truth.tolist() == [6]
 
 

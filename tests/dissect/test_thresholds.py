@@ -13,10 +13,10 @@ from made_scans import cut_tiles, fill_store, joined, paste, units_last
 
 import dissect.store
 from conceptset.errors import LayoutError
+from dissect.mask_kernels import find_pairs
 from dissect.scanning import Scanner, scan_maps
-from dissect.store import TileStore
+from dissect.store import StoredTiles, TileStore
 from dissect.tails import TailStore
-from dissect.tally import find_pairs
 from dissect.team import Team
 from dissect.thresholds import rank_of_threshold, select_thresholds
 from dissect.tile_kernels import find_largest
@@ -45,8 +45,12 @@ def exact(values, quantile="0.005"):
 def check_store(store, values, thresholds):
     """Every cell that a pixel above the threshold can depend on is there, unchanged, in order."""
     rows = []
-    for chunk in store.images():
-        row = int(chunk.rows[0])
+    tiles = StoredTiles([store])
+    assert tiles.of(len(values)) is None
+    for row in range(len(values)):
+        chunk = tiles.of(row)
+        if chunk is None:
+            continue
         rows.append(row)
         assert np.all(chunk.rows == row)
         order = chunk.units.astype(np.int64) * store.tiling.tiles + chunk.tiles
@@ -61,7 +65,7 @@ def check_store(store, values, thresholds):
                 assert largest == source.max()
     assert rows == sorted(rows)
     kept = {
-        pair: one for chunk in store.images() for pair, one in paste(chunk, store.tiling).items()
+        pair: one for chunk in store.chunks() for pair, one in paste(chunk, store.tiling).items()
     }
     height, width = values.shape[2:]
     for row, unit, y, x in np.argwhere(values > thresholds[:, None, None]).tolist():
@@ -110,7 +114,7 @@ def test_zeros_of_both_signs_are_one_value():
     values[::2] = -0.0
     store, thresholds = run_store(values, "0.5")
     assert thresholds.tobytes() == np.zeros(1, np.float32).tobytes()
-    assert list(store.images()) == []
+    assert list(store.chunks()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +185,7 @@ def test_given_thresholds_stay_as_they_are(dtype):
     given_ = np.array([0.1, 5.0, -9.0], dtype)
     store = fill_store(values, Fraction("0.005"), given=given_)
     check_store(store, values, given_)
-    assert {unit for chunk in store.images() for unit in chunk.units.tolist()} == {0, 2}
+    assert {unit for chunk in store.chunks() for unit in chunk.units.tolist()} == {0, 2}
 
 
 def test_a_bound_in_single_precision_decides_as_in_double():

@@ -148,7 +148,7 @@ def stream_run(
     from dissect.scan import make_stores
     from dissect.shards import WHOLE, ShardFolder
     from dissect.state import RunLayout
-    from dissect.tallying import tally_images, tile_streams
+    from dissect.tallying import tally_images, stored_tiles
     from dissect.writing import write_layer
 
     stream = Stream(int(images), int(units), int(side))
@@ -164,7 +164,7 @@ def stream_run(
     watch.stop("thresholds")
     ended = store.stored
     tallied = tally_images(
-        *(plan, [WHOLE], tile_streams([stores]), [selected.values]),
+        *(plan, [WHOLE], stored_tiles([stores]), [selected.values]),
         folder=folder.root,
         hear=_hear,
         timings=Timings(),

@@ -201,4 +201,9 @@ def _count_pairs(stores: Sequence[Any]) -> int:
     """Pairs of image and unit that have a tile in some shard's store of the layer."""
     import numpy as np
 
-    return sum(len(np.unique(chunk.units)) for (store,) in stores for chunk in store.images())
+    pairs = [
+        chunk.rows.astype(np.int64) << 32 | chunk.units
+        for (store,) in stores
+        for chunk in store.chunks()
+    ]
+    return sum(len(np.unique(own)) for own in pairs)  # no image is divided among chunks

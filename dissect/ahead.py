@@ -1,8 +1,9 @@
-"""The same function over many items on threads, ahead of whoever takes the results."""
+"""The same function over many items on threads, where that helps."""
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,9 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_PROBE = 64  # items by which the others are judged
+_SHORT = 5e-4  # seconds that are less than several threads would cost
 
 
 def map_ahead(
@@ -32,3 +36,27 @@ def map_ahead(
                 yield result
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def map_in_turn(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Generator[Result]:
+    """`map(function, items)` where items are short, unless they turn out to be waiting.
+
+    Threads that each do little hand the interpreter's lock around, and are several times slower
+    than one: a file of a local disk is read in less time than the lock takes. From a disk that
+    lets a reader wait, they read side by side. The first items show which it is.
+
+    Args:
+        function: What is called.
+        items: Taken as they are needed.
+        workers: Threads at most, >= 1.
+    """
+    rest = iter(items)
+    begin = time.perf_counter()
+    done = 0
+    for item in itertools.islice(rest, _PROBE):
+        yield function(item)
+        done += 1
+    waits = time.perf_counter() - begin > done * _SHORT
+    yield from map_ahead(function, rest, workers=workers) if waits else map(function, rest)

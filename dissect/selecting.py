@@ -15,7 +15,7 @@ from conceptset.io.paths import resolve_inside
 from conceptset.io.tables import digest
 from conceptset.layout.names import CATEGORIES, IMAGE_FOLDER, LABELS, category_table
 from conceptset.layout.reading import ConceptSet, IndexEntry
-from dissect.ahead import map_ahead
+from dissect.ahead import map_in_turn
 
 # Part of a name that is itself wherever it stands: no `..`, separator, drive or control character.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,200}")
@@ -200,7 +200,7 @@ def digest_set(
         entries: The images used.
         categories: Those enabled.
         index: The index used, relative to the set.
-        workers: Threads that read.
+        workers: Threads that read, at most.
         further: More tables that are used, relative to the set.
 
     Raises:
@@ -215,6 +215,8 @@ def digest_set(
         lines += [f"{digests.photographs}  photographs", f"{digests.maps}  maps"]
     else:
         used = sorted({name for entry in entries for name in used_files(entry, categories)})
-        hashes = map_ahead(lambda name: digest(read_used(concept_set, name)), used, workers=workers)
+        hashes = map_in_turn(
+            lambda name: digest(read_used(concept_set, name)), used, workers=workers
+        )
         lines += [f"{found}  images/{name}" for found, name in zip(hashes, used, strict=True)]
     return digest("\n".join(lines).encode())

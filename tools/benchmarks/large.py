@@ -148,7 +148,7 @@ def stream_run(
     from dissect.scan import make_stores
     from dissect.shards import WHOLE, ShardFolder
     from dissect.state import RunLayout
-    from dissect.tallying import tally_images, stored_tiles
+    from dissect.tallying import stored_tiles, tally_images
     from dissect.writing import write_layer
 
     stream = Stream(int(images), int(units), int(side))

@@ -1,4 +1,4 @@
-"""`make demo`: the whole product on a world that it paints itself, in about three minutes.
+"""`make demo`: the whole product on a world that it paints itself, in about two minutes.
 
 Scenes are drawn, a small network is trained on some of them, and three people's annotations of the
 others become a concept set. What they disagree on is measured. Then the trained and the untrained

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 MODEL = "squeezenet1_1"
 NUM_CLASSES = len(THINGS)
-LAYERS = ("features.4", "features.7", "features.12")
+LAYERS = ("features.7", "features.12")
 CELL = 4  # pixels from one label that the heads learn from to the next
 HEADS = {"features.7": 256, "features.12": 512}  # and their units
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what torchvision's networks expect
@@ -131,7 +131,7 @@ def train(
     directory: Path,
     seed: int,
     *,
-    steps: int = 300,
+    steps: int = 200,
     batch_size: int = 16,
     window: int = 96,
     rate: float = 2e-3,

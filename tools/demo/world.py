@@ -152,7 +152,7 @@ def training_scenes(pool: ProcessPoolExecutor, seed: int, count: int) -> dict[st
 
 
 def write_world(
-    directory: Path, seed: int, n_train: int = 1000, n_test: int = 300, *, jobs: int = 2
+    directory: Path, seed: int, n_train: int = 600, n_test: int = 160, *, jobs: int = 2
 ) -> None:
     """Draw a world into a directory, which is made if it is missing.
 

@@ -55,8 +55,11 @@ def meet(folder, item):
 
 
 def wait_for(condition):
-    end = time.monotonic() + 60
-    while not condition() and time.monotonic() < end:
+    """Until it holds: workers of a busy machine take minutes to start."""
+    end = time.monotonic() + 300
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("what was waited for did not happen")
         time.sleep(0.02)
 
 

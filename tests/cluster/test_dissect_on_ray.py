@@ -82,9 +82,11 @@ def test_a_node_that_is_killed_while_it_scans(
     watched.hold.touch()
 
     def kill():
-        tasks.wait_for(watched.are_held(2))
-        two_nodes.ask("kill")
-        watched.hold.unlink()
+        try:
+            tasks.wait_for(watched.are_held(2))
+            two_nodes.ask("kill")
+        finally:
+            watched.hold.unlink()
 
     killer = threading.Thread(target=kill)
     killer.start()

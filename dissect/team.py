@@ -14,18 +14,15 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
 from dissect.compiling import Body, lay_out
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _Function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -48,54 +45,18 @@ class Team:
             arrays: What it is told, contiguous; see `lay_out`.
         """
         table = lay_out(*arrays)
-        if self.threads == 1:
-            _Function(body.address)(table.ctypes.data)
-        else:
-            self._everywhere(_Function(body.address), table.ctypes.data)
-
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """`[function(item) for item in items]`; each item goes to the next thread that is free.
-
-        Args:
-            function: Should spend its time without the interpreter's lock. It may not divide its
-                own work in this way.
-            items: All of them are taken at once.
-
-        Raises:
-            BaseException: The first that `function` raised; items not begun then are left out.
-        """
-        todo: Sequence[Item] = list(items)
-        if min(self.threads, len(todo)) <= 1:
-            return [function(item) for item in todo]
-        results: dict[int, Result] = {}
-        failures: list[BaseException] = []
-        rest = iter(enumerate(todo))  # every thread takes from it, under the interpreter's lock
-
-        def take(_: int | None) -> None:
-            try:
-                for place, item in rest:
-                    if failures:
-                        return
-                    results[place] = function(item)
-            except BaseException as error:  # noqa: BLE001 - nobody above; raised below
-                failures.append(error)
-
-        self._everywhere(_Function(take), None)
-        if failures:
-            raise failures[0]
-        return [results[place] for place in range(len(todo))]
-
-    def _everywhere(self, function: Callable[[int | None], object], argument: int | None) -> None:
-        """Call a function of C on every thread, and wait for all of them."""
+        function, address = _Function(body.address), table.ctypes.data
         region = _parallel_region()
-        if region is not None:
-            region(function, argument, self.threads, 0)
-            return
-        with ThreadPoolExecutor(self.threads - 1, thread_name_prefix="team") as pool:
-            others = [pool.submit(function, argument) for _ in range(self.threads - 1)]
-            function(argument)
-            for other in others:
-                other.result()
+        if self.threads == 1:
+            function(address)
+        elif region is not None:
+            region(function, address, self.threads, 0)
+        else:
+            with ThreadPoolExecutor(self.threads - 1, thread_name_prefix="team") as pool:
+                others = [pool.submit(function, address) for _ in range(self.threads - 1)]
+                function(address)
+                for other in others:
+                    other.result()
 
 
 @functools.cache

@@ -80,21 +80,21 @@ class Store(ABC):
         self._floor = self.first_compaction // 2 * self.rank * units * 4
         self._after_compaction = self._floor
 
-    def add(self, chunks: Sequence[Chunk], ties: IntArray | None = None) -> None:
+    def add(self, chunk: Chunk, ties: IntArray | None = None) -> None:
         """Take what is above the bound, with rows of the index above those taken before.
 
         Args:
-            chunks: Tiles, cut as the store wants them, by rising row.
+            chunk: Tiles, cut as the store wants them.
             ties: (units,) int64, activations of the same images that equal the bound as it was
                 when they were scanned; needed while `counts_ties`.
         """
         if ties is not None:
             self.ties += ties
-        for chunk in chunks:
-            size = self._keep(chunk) if len(chunk.rows) else 0
+        if len(chunk.rows):
+            size = self._keep(chunk)
             self._in_memory += size
             self.stored += size
-        self.peak = max(self.peak, self.stored)
+            self.peak = max(self.peak, self.stored)
         if self.stored > 2 * self._after_compaction:
             self.compact()
         if self.folder is not None and self._in_memory > self._budget:

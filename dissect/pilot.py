@@ -64,7 +64,7 @@ def pilot_floors(
     for one in chosen:
         for _, founds in run_batches(module, plan, range(one, one + 1), looks, timings=timings):
             for store, found in zip(stores, founds, strict=True):
-                store.add(found.chunks)
+                store.add(found.chunk)
     floors = {}
     for layer, store in zip(layers, stores, strict=True):
         floor, _ = select_thresholds([store.tail()], store.rank)

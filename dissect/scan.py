@@ -36,11 +36,11 @@ class BatchFound:
     """What a batch has of one layer.
 
     Attributes:
-        chunks: Tiles above the bound, by rising row; no image is divided among chunks.
+        chunk: Tiles above the bound, by rising row.
         ties: (units,) int64, activations that equal the bound.
     """
 
-    chunks: tuple[Chunk, ...]
+    chunk: Chunk
     ties: IntArray
 
 
@@ -146,7 +146,7 @@ def scan_shard(
         for batch, (_, founds) in zip(todo, passes, strict=True):
             with timings.measure("store"):
                 for store, found in zip(chosen, founds, strict=True):
-                    store.add(found.chunks, found.ties if store.counts_ties else None)
+                    store.add(found.chunk, found.ties if store.counts_ties else None)
             if progress is not None:
                 progress("forward pass", images_until(batch + 1), images_until(batches.stop))
             if folder is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
@@ -283,7 +283,7 @@ class _Eye:
                 ties += (maps == limit[:, None, None]).sum(dim=(0, 2, 3)).cpu().numpy()
         if found.bad >= 0:
             self._refuse(output, found)
-        self._found = BatchFound(found.chunks, ties)
+        self._found = BatchFound(found.chunk, ties)
         spent = time.perf_counter() - begin
         self.timings.add("scan", spent)
         self.timings.add("forward", -spent)

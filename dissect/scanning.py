@@ -29,11 +29,11 @@ class Found:
     """What a scan of a batch found.
 
     Attributes:
-        chunks: The tiles, image after image; no image is divided among chunks.
+        chunk: The tiles, image after image.
         bad: The first image of the batch with a value that is not finite; -1 if there is none.
     """
 
-    chunks: tuple[Chunk, ...]
+    chunk: Chunk
     bad: int
 
 
@@ -70,13 +70,13 @@ class Scanner:
         told = (memory, bound, self._highest, cut, numbers)
         self.team.run(find_in_images, *told)
         if numbers.min() < 0:
-            return Found((), int((numbers < 0).argmax()))
+            return Found(Chunk.empty(self.tiling), int((numbers < 0).argmax()))
         heads = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(numbers, out=heads[1:])
         chunk = Chunk.blank(self.tiling, int(heads[-1]))
         places = (chunk.rows, chunk.units, chunk.tiles, chunk.patches)
         self.team.run(copy_from_images, *told, heads, rows, *places)
-        return Found((chunk,), -1)
+        return Found(chunk, -1)
 
 
 @compiled
@@ -267,4 +267,4 @@ def scan_maps(maps: torch.Tensor, tiling: Tiling, rows: PlaceArray, bound: torch
     numbers = torch.stack([image, unit, i * across + j]).to(torch.int32).cpu().numpy()
     bad = strange.nonzero().flatten().tolist()
     chunk = Chunk(rows[numbers[0]], numbers[1], numbers[2], patches)
-    return Found((chunk,), bad[0] if bad else -1)
+    return Found(chunk, bad[0] if bad else -1)

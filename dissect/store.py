@@ -249,11 +249,7 @@ class StoredTiles:
     def of(self, row: int) -> Chunk | None:
         """The tiles of an image; None if it has none."""
         place = bisect.bisect_left(self._last, row)
-        if place == len(self._chunks):
-            return None
-        chunk = self._chunks[place]
-        start, stop = np.searchsorted(chunk.rows, (row, row + 1))
-        return chunk.only(slice(start, stop)) if stop > start else None
+        return None if place == len(self._chunks) else self._chunks[place].of_row(row)
 
 
 def _heads(chunks: Sequence[Chunk]) -> IntArray:

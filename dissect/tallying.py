@@ -296,19 +296,11 @@ def _rescan(
         looks.append(Look(layer.layer, layer.layer.tiling, _always(bound)))
     for entries, founds in run_batches(module, plan, batches, looks, timings=timings):
         for entry in entries:
-            yield [_of_row(found.chunks, entry.row) for found in founds]
+            yield [found.chunk.of_row(entry.row) for found in founds]
 
 
 def _always(bound: MapArray) -> Callable[[], MapArray]:
     return lambda: bound
-
-
-def _of_row(chunks: Sequence[Chunk], row: int) -> Chunk | None:
-    for chunk in chunks:
-        start, stop = np.searchsorted(chunk.rows, [row, row + 1])
-        if stop > start:
-            return chunk.only(slice(int(start), int(stop)))
-    return None
 
 
 def stored_tiles(stores: Sequence[Sequence[object]]) -> list[StoredTiles | None]:

@@ -48,6 +48,15 @@ def read_chunk(
     return rows, units, tiles, patches
 
 
+@compiled
+def read_told(words: IntArray) -> tuple[IntArray, IntArray, MapArray]:
+    """The chunks, the numbers of the tiling and the bound, which several bodies are told first."""
+    chunks = carray(as_pointer(words[1]), (words[2], words[3]), np.int64)
+    cut = carray(as_pointer(words[4]), words[5], np.int64)
+    bound = carray(as_pointer(words[6]), words[7], np.float32)
+    return chunks, cut, bound
+
+
 @Body
 def count_in_chunks(table: Table) -> None:
     """Of each chunk and unit, how many cells that its tiles own are above the unit's bound.
@@ -56,9 +65,7 @@ def count_in_chunks(table: Table) -> None:
     `numbers` (k, units) int64, added to.
     """
     words = carray(table, 11)
-    chunks = carray(as_pointer(words[1]), (words[2], words[3]), np.int64)
-    cut = carray(as_pointer(words[4]), words[5], np.int64)
-    bound = carray(as_pointer(words[6]), words[7], np.float32)
+    chunks, cut, bound = read_told(words)
     numbers = carray(as_pointer(words[8]), (words[9], words[10]), np.int64)
     place = take_next(table)
     while place < len(chunks):
@@ -105,9 +112,7 @@ def gather_from_chunks(table: Table) -> None:
     float32, filled.
     """
     words = carray(table, 13)
-    chunks = carray(as_pointer(words[1]), (words[2], words[3]), np.int64)
-    cut = carray(as_pointer(words[4]), words[5], np.int64)
-    bound = carray(as_pointer(words[6]), words[7], np.float32)
+    chunks, cut, bound = read_told(words)
     places = carray(as_pointer(words[8]), (words[9], words[10]), np.int64)
     values = carray(as_pointer(words[11]), words[12], np.float32)
     place = take_next(table)
@@ -226,9 +231,7 @@ def mark_in_chunks(table: Table) -> None:
     where the marks of each begin; `wanted` (n,) bool; `numbers` (k,) int64, set to how many.
     """
     words = carray(table, 14)
-    chunks = carray(as_pointer(words[1]), (words[2], words[3]), np.int64)
-    cut = carray(as_pointer(words[4]), words[5], np.int64)
-    bound = carray(as_pointer(words[6]), words[7], np.float32)
+    chunks, cut, bound = read_told(words)
     heads = carray(as_pointer(words[8]), words[9], np.int64)
     wanted = carray(as_pointer(words[10]), words[11], np.bool_)
     numbers = carray(as_pointer(words[12]), words[13], np.int64)

@@ -105,6 +105,11 @@ class Chunk:
         """Bytes of all its arrays."""
         return sum(a.nbytes for a in (self.rows, self.units, self.tiles, self.patches))
 
+    def of_row(self, row: int) -> Chunk | None:
+        """The tiles of an image; None if it has none."""
+        start, stop = np.searchsorted(self.rows, (row, row + 1))
+        return self.only(slice(start, stop)) if stop > start else None
+
     def only(self, wanted: slice | NDArray[np.bool_] | IntArray) -> Chunk:
         """The chunk with some of its tiles."""
         return Chunk(

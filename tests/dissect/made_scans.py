@@ -7,7 +7,7 @@ import numpy as np
 from dissect.scanning import Scanner
 from dissect.store import TileStore
 from dissect.team import Team
-from dissect.tiles import Chunk, Tiling
+from dissect.tiles import Tiling
 
 
 def units_last(values):
@@ -23,15 +23,7 @@ def cut_tiles(values, bound, *, tiling=None, rows=None, threads=2):
     scanner = Scanner(tiling, values.shape[1], Team(threads))
     found = scanner.scan(units_last(values), 0, rows, bound)
     assert found.bad == -1
-    return joined(found, tiling)
-
-
-def joined(found, tiling):
-    """All tiles that were found, as one chunk."""
-    if not found.chunks:
-        return Chunk.empty(tiling)
-    names = ("rows", "units", "tiles", "patches")
-    return Chunk(*(np.concatenate([getattr(one, name) for one in found.chunks]) for name in names))
+    return found.chunk
 
 
 def fill_store(values, quantile, *, batch=3, kind=TileStore, tiling=None, samples=None, **options):
@@ -51,7 +43,7 @@ def fill_store(values, quantile, *, batch=3, kind=TileStore, tiling=None, sample
         if store.counts_ties:
             ties = (part == store.bound[:, None, None]).sum(axis=(0, 2, 3))
         rows = range(start, start + len(part))
-        store.add([cut_tiles(part, store.bound, tiling=cut, rows=rows)], ties)
+        store.add(cut_tiles(part, store.bound, tiling=cut, rows=rows), ties)
     return store
 
 

@@ -51,7 +51,7 @@ def layers_of(golden, layers, workers=2):
     for name, store in zip(layers, stores, strict=True):
         for start in range(0, 40, 16):
             part = features[name][start : start + 16]
-            store.add([cut_tiles(part, store.bound, rows=range(start, start + len(part)))])
+            store.add(cut_tiles(part, store.bound, rows=range(start, start + len(part))))
     selected = [one.values for one in thresholds_of(plan, [tails_of(plan, stores)])]
     tallied = tally_images(plan, [WHOLE], stored_tiles([stores]), selected, timings=Timings())
     return plan, outcomes_of(tallied).layers

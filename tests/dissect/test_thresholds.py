@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_scans import cut_tiles, fill_store, joined, paste, units_last
+from made_scans import cut_tiles, fill_store, paste, units_last
 
 import dissect.store
 from conceptset.errors import LayoutError
@@ -145,7 +145,7 @@ def test_another_process_goes_on(tmp_path, kind):
     for start in range(33, 60, 9):
         rows = range(start, start + 9)
         chunk = cut_tiles(values[start : start + 9], second.bound, tiling=tiling, rows=rows)
-        second.add([chunk])
+        second.add(chunk)
     second.compact()
     thresholds, _ = select_thresholds([second.tail()], second.rank)
     assert np.array_equal(thresholds, exact(values, "0.05"))
@@ -247,7 +247,7 @@ def test_kernels_and_torch_cut_the_same_tiles(cells, seed, height):
         ours = cut_tiles(values, bound, tiling=tiling)
         rows = np.arange(5, dtype=np.int32)
         maps, limits = torch.from_numpy(values), torch.from_numpy(bound)
-        theirs = joined(scan_maps(maps, tiling, rows, limits), tiling)
+        theirs = scan_maps(maps, tiling, rows, limits).chunk
         for name in ("rows", "units", "tiles", "patches"):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
         above = {
@@ -278,7 +278,7 @@ def test_what_comes_before_the_map_is_left_out():
     bound = np.zeros(4, np.float32)
     tiling = Tiling.of((5, 6))
     found = Scanner(tiling, 4, Team(2)).scan(memory, 3, np.arange(2, dtype=np.int32), bound)
-    assert np.array_equal(joined(found, tiling).patches, cut_tiles(values, bound).patches)
+    assert np.array_equal(found.chunk.patches, cut_tiles(values, bound).patches)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.sampled_from(["any", "few", "relu"]))

@@ -199,7 +199,7 @@ def _scan(stream: Stream, plan: Any, store: Any, watch: Watch) -> None:
         rows = np.arange(start, start + len(values), dtype=np.int32)
         found = scanner.scan(values, 0, rows, store.bound)
         watch.stop("scan")
-        store.add(found.chunks)
+        store.add(found.chunk)
         watch.stop("store")
 
 

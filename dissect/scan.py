@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from conceptset.layout.reading import IndexEntry
 from dissect.activations import Recorder, check_finite, inference
+from dissect.heap import kept_memory
 from dissect.keeping import Store
 from dissect.loader import load_batches
 from dissect.outputs import maps_view, units_last_view
@@ -232,7 +233,7 @@ def run_batches(
     def see(name: str, output: Tensor) -> None:
         eyes[name].see(output)
 
-    with Recorder(module, list(eyes), sink=see) as recorder:
+    with kept_memory(), Recorder(module, list(eyes), sink=see) as recorder:
         while True:
             with timings.measure("load"):
                 batch = next(source, None)

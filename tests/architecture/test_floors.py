@@ -24,7 +24,17 @@ FLOORS = {
         ("errors", "compiling"),
         ("ahead", "selecting", "scanlines", "labels", "photographs", "loader"),
         ("models", "forms", "outputs", "activations", "upsample", "receptive"),
-        ("team", "tiles", "tile_kernels", "thresholds", "scanning", "keeping", "store", "tails"),
+        (
+            "team",
+            "heap",
+            "tiles",
+            "tile_kernels",
+            "thresholds",
+            "scanning",
+            "keeping",
+            "store",
+            "tails",
+        ),
         (
             "regions",
             "mask_kernels",

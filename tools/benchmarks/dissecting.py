@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,11 +125,30 @@ def full_run(
 
 
 def bare_pass(
-    model: Any, opened: Any, last: str, options: Options, *, images: int, device: str = "cpu"
+    model: Any,
+    opened: Any,
+    last: str,
+    options: Options,
+    *,
+    images: int,
+    device: str = "cpu",
+    keep: bool = True,
 ) -> None:
-    """Decoding and the network up to the last layer asked for, as a dissection does both."""
+    """Decoding and the network up to the last layer asked for, as a dissection does both.
+
+    Args:
+        model: Of `load`.
+        opened: The set.
+        last: The layer.
+        options: How.
+        images: How many.
+        device: Of the model.
+        keep: The process keeps freed memory, as it does in a dissection; by itself PyTorch has it
+            mapped and cleared anew for every batch.
+    """
     import torch
 
+    from dissect.heap import kept_memory
     from dissect.loader import load_batches
     from dissect.planning import worker_threads
     from dissect.state import RunConfig
@@ -142,7 +164,8 @@ def bare_pass(
         workers=worker_threads(options.workers, config),
         device=torch.device(device),
     )
-    with torch.inference_mode(), stop_after(model.module, last):
+    kept = kept_memory() if keep else contextlib.nullcontext()
+    with kept, torch.inference_mode(), stop_after(model.module, last):
         for batch in batches:
             with contextlib.suppress(StopIteration):
                 model.module(batch.pixels)
@@ -167,7 +190,7 @@ def stop_after(module: Any, layer: str) -> Iterator[None]:
 def measure(
     case: Case, opened: Any, options: Options, works: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Rounds, Rounds, int]:
-    """Times of the bare pass, `bare`, and of dissections by the names of `works`.
+    """Times of the bare pass, here and `plain`, and of dissections by the names of `works`.
 
     Args:
         case: The model and its layers.
@@ -194,12 +217,36 @@ def measure(
     bare = functools.partial(bare_pass, model, opened, case.layers[-1], options, images=images)
     with tempfile.TemporaryDirectory() as home:
         turns: dict[str, Any] = {"bare": bare}
+        if not options.cpu:
+            turns["plain"] = functools.partial(_plain_turn, case, opened, options, images)
         ends: dict[str, Any] = {}
         for name, more in works.items():
             turns[name] = functools.partial(counted, more, Path(home) / name, name)
             ends[name] = functools.partial(whole, more, Path(home) / name, name)
         once = dataclasses.replace(options, rounds=1)
         return take_turns(turns, options), take_turns(ends, once, warm=False), images
+
+
+def _plain_turn(case: Case, opened: Any, options: Options, images: int) -> dict[str, float]:
+    """The bare pass as it is in a process that has done nothing else, and keeps no memory."""
+    whole = dataclasses.asdict(options) | {"source": None}
+    program = Path(__file__).parents[1] / "bench.py"
+    what = json.dumps([case.model, case.layers[-1], str(opened.root), images, whole])
+    command = [sys.executable, str(program), "--child", "bare", what]
+    return {"plain": float(subprocess.check_output(command))}
+
+
+def run_plain(what: str) -> float:
+    """Seconds of the bare pass, after a few images that are not counted."""
+    from conceptset.layout.reading import open_concept_set
+
+    name, layer, root, images, given = json.loads(what)
+    options, opened = Options(**given), open_concept_set(Path(root))
+    model = load(Case(name, (layer,), name), options)
+    bare_pass(model, opened, layer, options, images=4 * options.batch_size, keep=False)
+    begin = options.clock()
+    bare_pass(model, opened, layer, options, images=images, keep=False)
+    return options.clock() - begin
 
 
 def measure_layers(opened: Any, options: Options, chosen: Sequence[str] = ()) -> list[Table]:
@@ -227,7 +274,9 @@ def measure_annotators(opened: Any, options: Options) -> list[Table]:
 _NOTES = (
     "`counted`: until all counts stand (checks and digests, the pass, thresholds, tally). `whole`: "
     "one run with everything that is written, intervals included; the report is another command. "
-    "The ratio is that of the medians; beside it the smallest and the largest of a round.",
+    "A ratio is that of the medians; beside it the smallest and the largest of a round. `bare`: in "
+    "the same process, which keeps freed memory as a dissection does (`dissect/heap.py`); `bare by "
+    "itself`: in a new process for every round, as PyTorch has it.",
 )
 
 
@@ -238,7 +287,10 @@ def _tables(
     parts: Sequence[Sequence[str]],
     notes: Sequence[str],
 ) -> list[Table]:
-    heads = [f"ms an image, {options.unit}", "images", "bare", "counted", "ratio", "whole"]
+    heads = [
+        *(f"ms an image, {options.unit}", "images", "bare", "counted", "ratio"),
+        *("bare by itself", "ratio to that", "whole"),
+    ]
     return [
         Table(name, heads, rows, [*_NOTES, *filter(None, notes)]),
         Table(f"{name}, parts", ["ms an image, wall time", *PARTS], parts),
@@ -252,8 +304,16 @@ def _row(title: str, name: str, rounds: Rounds, whole: Rounds, images: int) -> l
         per_image(rounds.median("bare"), images),
         per_image(rounds.median(name), images),
         rounds.spread(name, "bare"),
+        *_beside_plain(name, rounds, images),
         per_image(whole.median(name), images),
     ]
+
+
+def _beside_plain(name: str, rounds: Rounds, images: int) -> list[str]:
+    """Two cells: the bare pass by itself, and what a work is beside it."""
+    if "plain" not in rounds.times:
+        return ["", ""]
+    return [per_image(rounds.median("plain"), images), rounds.spread(name, "plain")]
 
 
 def _parts(title: str, name: str, _: Rounds, whole: Rounds, images: int) -> list[str]:

@@ -18,6 +18,8 @@ from things import THINGS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dissect.heap import kept_memory
+
 MODEL = "squeezenet1_1"
 NUM_CLASSES = len(THINGS)
 LAYERS = ("features.7", "features.12")
@@ -155,7 +157,7 @@ def train(
     Returns:
         The path of `trained.pth`.
     """
-    with settled(seed, threads):
+    with settled(seed, threads), kept_memory():
         network = new_network()
         save(network, directory / "untrained.pth")
         batches = Batches(directory / "training.npz", batch_size, window)

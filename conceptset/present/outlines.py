@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,16 +36,6 @@ def _shrunk(mask: BoolArray) -> BoolArray:
     return inside
 
 
-def resize_mask(mask: BoolArray, size: tuple[int, int]) -> BoolArray:
-    """The mask at another size, (height, width), with smooth borders."""
-    if mask.shape == size:
-        return mask
-    grey = Image.fromarray(mask.view(np.uint8) * np.uint8(255))
-    grown = grey.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    result: BoolArray = np.asarray(grown) >= 128
-    return result
-
-
 @dataclass(frozen=True, slots=True)
 class Backdrop:
     """A photograph prepared to have many regions drawn on it.
@@ -53,11 +44,13 @@ class Backdrop:
         size: (height, width) of the drawings.
         bright: (2 height, 2 width) uint32, the four bytes of RGBX pixels.
         dark: The same, darkened.
+        outside: The drawing of an empty region, RGB.
     """
 
     size: tuple[int, int]
     bright: NDArray[np.uint32]
     dark: NDArray[np.uint32]
+    outside: Image.Image
 
     def draw(self, mask: BoolArray, *, line: tuple[int, int, int] = LINE) -> Image.Image:
         """The photograph with one region on it.
@@ -66,11 +59,51 @@ class Backdrop:
             mask: (h, w), True inside; of any size, it covers the whole photograph.
             line: Colour of the outline.
         """
-        height, width = self.size
-        fine = resize_mask(mask, (height * _FINE, width * _FINE))
-        pixels = np.where(fine, self.bright, self.dark)
+        drawing = self.outside.copy()
+        if not mask.any():
+            return drawing
+        rows, columns = (_reach(np.any(mask, axis=1 - axis), self.size[axis]) for axis in (0, 1))
+        part = np.s_[rows[0] * _FINE : rows[1] * _FINE, columns[0] * _FINE : columns[1] * _FINE]
+        fine = _resize_part(mask, rows, columns, self.size)
+        pixels = np.where(fine, self.bright[part], self.dark[part])
         pixels[fine & ~_shrunk(_shrunk(fine))] = np.array([*line, 255], np.uint8).view(np.uint32)
-        return from_words(pixels).reduce(_FINE).convert("RGB")
+        drawing.paste(from_words(pixels).reduce(_FINE).convert("RGB"), (columns[0], rows[0]))
+        return drawing
+
+
+def _reach(found: NDArray[np.bool_], size: int) -> tuple[int, int]:
+    """From which pixel of a drawing to which a region may reach.
+
+    Args:
+        found: (h,) or (w,), True in rows or columns of the mask that have a part of it.
+        size: Pixels of the drawing in this direction.
+    """
+    where = np.flatnonzero(found)
+    scale = size / len(found)
+    # smoothing moves a border by less than a pixel of the mask
+    return max(0, floor((where[0] - 1) * scale)), min(size, ceil((where[-1] + 2) * scale))
+
+
+def _resize_part(
+    mask: BoolArray, rows: tuple[int, int], columns: tuple[int, int], size: tuple[int, int]
+) -> BoolArray:
+    """The mask at twice the size of a drawing, with smooth borders.
+
+    Args:
+        mask: (h, w), over the whole drawing.
+        rows: From which of the drawing to which.
+        columns: The same.
+        size: (height, width) of the drawing.
+
+    Returns:
+        (2 rows, 2 columns) of these.
+    """
+    shape = ((columns[1] - columns[0]) * _FINE, (rows[1] - rows[0]) * _FINE)
+    down, across = mask.shape[0] / size[0], mask.shape[1] / size[1]
+    box = (columns[0] * across, rows[0] * down, columns[1] * across, rows[1] * down)
+    grey = Image.fromarray(mask.view(np.uint8) * np.uint8(255))
+    result: BoolArray = np.asarray(grey.resize(shape, Image.Resampling.BILINEAR, box=box)) >= 128
+    return result
 
 
 def prepare_backdrop(photograph: Image.Image, size: tuple[int, int]) -> Backdrop:
@@ -82,7 +115,8 @@ def prepare_backdrop(photograph: Image.Image, size: tuple[int, int]) -> Backdrop
     """
     shape = (size[1] * _FINE, size[0] * _FINE)
     bright = photograph.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Backdrop(size, to_words(bright), to_words(bright.point(_DARKEN * 3)))
+    dark = to_words(bright.point(_DARKEN * 3))
+    return Backdrop(size, to_words(bright), dark, from_words(dark).reduce(_FINE).convert("RGB"))
 
 
 def to_words(image: Image.Image) -> NDArray[np.uint32]:

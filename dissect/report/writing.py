@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from jinja2 import Environment
@@ -61,7 +61,7 @@ class LayerView:
         """Whether any IoU has an interval."""
         return any(view.unit.probability is not None for view in self.units)
 
-    @cached_property
+    @functools.cached_property
     def by_number(self) -> dict[int, UnitView]:
         """The units by number."""
         return {view.unit.number: view for view in self.units}
@@ -165,7 +165,9 @@ def _view_layer(
     )
 
 
+@functools.cache
 def _environment() -> Environment:
+    """The templates of reports, each compiled once, however many runs and people there are."""
     environment = page_environment(_PACKAGE)
     environment.filters["title_of"] = title_of
     environment.globals |= {"axis": AXIS, "page_of": person_file}

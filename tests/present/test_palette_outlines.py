@@ -7,8 +7,9 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
-from conceptset.present.outlines import LINE, inner_edge, prepare_backdrop, resize_mask
+from conceptset.present.outlines import LINE, inner_edge, prepare_backdrop
 from conceptset.present.palette import PALETTE, category_slots, palette_css
 
 PAGES = {"light": "#fcfcfb", "dark": "#121519"}
@@ -92,14 +93,25 @@ def test_inner_edge_against_loops():
         assert inner_edge(np.ones(shape, dtype=bool)).all()
 
 
-def test_resize_mask():
-    mask = np.zeros((4, 4), dtype=bool)
-    mask[:2, :2] = True
-    large = resize_mask(mask, (8, 8))
-    assert large.dtype == np.bool_
-    assert large[:3, :3].all()
-    assert not large[5:].any()
-    assert resize_mask(mask, (4, 4)) is mask
+@pytest.mark.parametrize("shape", [(8, 8), (16, 32), (5, 7), (32, 64), (50, 90), (1, 1)])
+def test_a_region_is_drawn_as_if_all_of_it_were_drawn_at_once(shape):
+    """Against the whole mask enlarged by Pillow, and every pixel drawn; the line in between."""
+    rng = np.random.default_rng(shape[0])
+    bright = rng.integers(100, 256, (32, 64, 3), dtype=np.uint8)
+    backdrop = prepare_backdrop(Image.fromarray(bright), (16, 32))
+    for _ in range(20):
+        mask = np.zeros(shape, dtype=bool)
+        top, left = (int(rng.integers(size)) for size in shape)
+        mask[top : top + 1 + shape[0] // 3, left : left + 1 + shape[1] // 4] = True
+        mask &= rng.random(shape) < 0.9
+        grey = Image.fromarray(mask.view(np.uint8) * np.uint8(255))
+        fine = np.asarray(grey.resize((64, 32), Image.Resampling.BILINEAR)) >= 128
+        core = ndimage.binary_erosion(fine, iterations=2)
+        dark = (bright.astype(int) * 87 // 256).astype(np.uint8)
+        expected = np.where(fine[..., None], bright, dark)
+        expected[fine & ~core] = LINE
+        expected = np.asarray(Image.fromarray(expected).reduce(2))
+        assert np.array_equal(np.asarray(backdrop.draw(mask)), expected)
 
 
 def test_backdrop():

@@ -80,9 +80,11 @@ def draw_wanted(table: Table) -> None:
         grid = grids[number]
         sides = (grid[1], grid[2])
         if region.shape != sides:  # each pixel is a region, which is counted once or not
-            region = np.arange(sides[0] * sides[1]).astype(np.int32).reshape(sides)
+            region = np.empty(sides, dtype=np.int32)
+            for pixel in range(region.size):
+                region[pixel // sides[1], pixel % sides[1]] = pixel
             counts = np.empty((1, region.size), dtype=np.uint8)
-        counts[:] = 0
+        counts.fill(0)
         limit, part = limits[place : place + 1], patches[first:end]
         if grid[0]:
             row_first = carray(as_pointer(grid[9]), sides[0], np.int64)

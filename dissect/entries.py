@@ -135,8 +135,7 @@ def _pick(
 ) -> int:
     """Fill in figure, place and pixels of the intersections that count; how many these are."""
     per_unit = len(place) + len(carried)
-    at = np.searchsorted(rows, shared[0, 0]) if len(shared) else 0
-    count = 0
+    at = count = 0
     for row in range(len(shared)):
         image, unit, label = shared[row, 0], shared[row, 1], shared[row, 2]
         while at < len(rows) and rows[at] < image:
@@ -163,7 +162,7 @@ def _mark(
     counted: BoolArray,
 ) -> int:
     """Fill in the place of each mask's image, and the categories that it carries."""
-    at = np.searchsorted(rows, area[0, 0]) if len(area) else 0
+    at = 0
     for row in range(len(area)):
         image = area[row, 0]
         while at < len(rows) and rows[at] < image:

@@ -41,7 +41,10 @@ def count_reduced(
     """
     across = np.empty((maps.shape[1], region.shape[1]))
     for pair in range(maps.shape[0]):
-        highest[pair] = maps[pair].max()
+        highest[pair] = maps[pair, 0, 0]
+        for i in range(maps.shape[1]):
+            for j in range(maps.shape[2]):
+                highest[pair] = max(highest[pair], maps[pair, i, j])
         if highest[pair] <= limits[pair]:
             continue
         for i in range(maps.shape[1]):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from conceptset.consistency.intervals import LEVEL, MAX_UNDEFINED, MIN_IMAGES
 from dissect.compiling import compiled
 from dissect.counts import IntArray
+from dissect.ordering import sort_values
 from dissect.upsample import FloatArray
 
 _BUCKETS = 256
@@ -96,7 +97,7 @@ def find_interval(
         kept[found] = values[place]
         bucket = buckets[place]
         found += (first <= bucket <= low_end) | (begin <= bucket <= end)
-    _sort(kept[:found])
+    sort_values(kept[:found])
     # of those before the upper end, the ones that the lower end needs are among the sorted
     skipped = skipped - (low_total - before) if begin > low_end else before
     return _between(kept[:found], lower, before), _between(kept[:found], upper, skipped)
@@ -109,10 +110,10 @@ def _lay_buckets(values: FloatArray) -> tuple[float, float]:
     What lies beyond them goes into the outermost; it costs time, not truth.
     """
     lowest, highest = values[0], values[0]
-    for value in values[:_FIRST]:
-        lowest, highest = min(lowest, value), max(highest, value)
-    if lowest == highest:
-        lowest, highest = values.min(), values.max()
+    for place in range(len(values)):
+        if place >= _FIRST and lowest < highest:
+            break
+        lowest, highest = min(lowest, values[place]), max(highest, values[place])
     width = highest - lowest
     return lowest - width / 4, _BUCKETS / (1.5 * width) if width > 1e-300 else 0.0
 
@@ -133,20 +134,6 @@ def _find_buckets(times: NDArray[np.int32], first: int, last: int) -> tuple[int,
         bucket += 1
         total += int(times[bucket])
     return begin, before, bucket, total
-
-
-@compiled
-def _sort(values: FloatArray) -> None:
-    """By insertion where there are few, as nearly always."""
-    if len(values) > 64:
-        values.sort()
-        return
-    for place in range(1, len(values)):
-        value, free = values[place], place
-        while free > 0 and values[free - 1] > value:
-            values[free] = values[free - 1]
-            free -= 1
-        values[free] = value
 
 
 @compiled

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from dissect.compiling import compiled
+from dissect.ordering import sort_values
 from dissect.upsample import FloatArray, IntArray
 
 LabelArray = NDArray[np.uint16]
@@ -226,11 +227,7 @@ def _number_labels(
         rising within an index; (indices + 1,) where the columns of each index begin.
     """
     regions, planes = maps.shape
-    column_of = np.full(
-        1 + max(maps.max() if maps.size else 0, whole.max() if whole.size else 0),
-        -1,
-        dtype=np.int64,
-    )
+    column_of = np.full(1 + _largest(maps, whole), -1, dtype=np.int64)
     said = regions * (planes + whole.size)
     rows, columns = np.empty(said, dtype=np.int64), np.empty(said, dtype=np.int64)
     labels = np.empty(regions * planes + whole.size, dtype=np.int64)
@@ -249,7 +246,7 @@ def _number_labels(
                 if label > 0 and column_of[label] < 0:
                     column_of[label], labels[used] = 0, label
                     used += 1
-        labels[begin:used].sort()
+        sort_values(labels[begin:used])
         for column in range(begin, used):
             column_of[labels[column]] = column
         for region in range(regions):
@@ -260,9 +257,22 @@ def _number_labels(
                 if maps[region, plane] > 0:
                     rows[number], columns[number] = region, column_of[maps[region, plane]]
                     number += 1
-        column_of[labels[begin:used]] = -1
+        for column in range(begin, used):
+            column_of[labels[column]] = -1
         starts[index + 1] = used
     return rows[:number], columns[:number], labels[:used].copy(), starts
+
+
+@compiled
+def _largest(maps: IntArray, whole: IntArray) -> int:
+    """The highest number of a label, 0 if there is none."""
+    found = 0
+    for region in range(maps.shape[0]):
+        for plane in range(maps.shape[1]):
+            found = max(found, maps[region, plane])
+    for label in whole:
+        found = max(found, label)
+    return found
 
 
 def _table(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> Weights:

@@ -97,7 +97,7 @@ def _divide(unit: UnitCells, scratch: _Scratch, ious: FloatArray) -> None:
 def _divide_row(unit: UnitCells, scratch: _Scratch, label: int, ious: FloatArray) -> int:
     """Fill the IoUs with one label, (resamples,); how many are defined."""
     begin, end, sums = unit.heads[label], unit.heads[label + 1], scratch.sums
-    sums[:] = 0
+    sums.fill(0)
     add_weighted(
         unit.columns[begin:end],
         unit.pixels[begin:end],

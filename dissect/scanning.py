@@ -143,8 +143,8 @@ def find_maxima(
     height, width, rows, columns = cut[0], cut[1], cut[2], cut[3]
     patch_rows, patch_columns, across, first = cut[4], cut[5], cut[7], cut[8]
     units = values.shape[1]
-    highest[:] = -np.inf
-    strange[:] = 0
+    highest.fill(-np.inf)
+    strange.fill(0)
     for y in range(height):
         i = y // rows
         above = i > 0 and y == i * rows and patch_rows > rows

@@ -134,7 +134,11 @@ def list_pixels(
         int64, where the rows of each begin.
     """
     heads = np.zeros(len(ends), dtype=np.int64)
-    rows = np.empty((np.count_nonzero(pixels), 4), dtype=np.int64)
+    place = 0
+    for pair in range(len(units)):
+        for column in range(pixels.shape[1]):
+            place += pixels[pair, column] != 0
+    rows = np.empty((place, 4), dtype=np.int64)
     place = 0
     for index in range(len(ends) - 1):
         for pair in range(len(units)):
@@ -162,7 +166,9 @@ def list_areas(
     Returns:
         (m, 3) int64 rows (image, unit, pixels), and (m,) float32 of `highest`.
     """
-    number = np.count_nonzero(area)
+    number = 0
+    for pair in range(len(units)):
+        number += area[pair] != 0
     rows, maxima = np.empty((number, 3), dtype=np.int64), np.empty(number, dtype=np.float32)
     place = 0
     for pair in range(len(units)):

@@ -291,6 +291,8 @@ def copy_marked(table: Table) -> None:
                 rows_left[into] = rows[n]
                 units_left[into] = units[n]
                 tiles_left[into] = tiles[n]
-                patches_left[into] = patches[n]
+                for i in range(patches.shape[1]):
+                    for j in range(patches.shape[2]):
+                        patches_left[into, i, j] = patches[n, i, j]
                 into += 1
         place = take_next(table)

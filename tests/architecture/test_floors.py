@@ -21,7 +21,7 @@ FLOORS = {
         ("cli", "__main__"),
     ),
     "dissect": (
-        ("errors", "compiling"),
+        ("errors", "compiling", "ordering"),
         ("ahead", "selecting", "scanlines", "labels", "photographs", "loader"),
         ("models", "forms", "outputs", "activations", "upsample", "receptive"),
         (

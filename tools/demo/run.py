@@ -1,8 +1,9 @@
 """`make demo`: the whole product on a world that it paints itself, in about two minutes.
 
-Scenes are drawn, a small network is trained on some of them, and three people's annotations of the
-others become a concept set. What they disagree on is measured. Then the trained and the untrained
-network are dissected, against what most of them say and against each of them, and compared.
+Scenes are drawn. While a small network is trained on some of them, three people's annotations of
+the others become a concept set, and what they disagree on is measured. Then the trained and the
+untrained network are dissected, against what most of them say and against each of them, and
+compared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich import box
@@ -38,8 +40,10 @@ def main() -> int:
     begin = time.perf_counter()
     home = make_home(options.out)
     make_world(home, options.seed)
-    make_set(home)
-    compare_people(home)
+    with training(home, options.seed) as network:
+        make_set(home)
+        compare_people(home)
+        wait_for(network)
     dissect(home)
     compare_runs(home)
     counts = show_outcome(home)
@@ -72,29 +76,47 @@ def make_home(home: Path) -> Path:
 
 
 def make_world(home: Path, seed: int) -> None:
-    from train import train
     from world import write_world
 
     heading("A world of its own")
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), console=CONSOLE, transient=True
-    ) as bar:
-        task = bar.add_task("painting scenes", total=None)
+    with waiting("painting scenes"):
         start = time.perf_counter()
         write_world(home / "world", seed)
         painted = time.perf_counter()
-        bar.update(task, description="training")
-        train(
-            home / "world",
-            seed,
-            progress=lambda done, total, _loss: bar.update(task, completed=done, total=total),
-        )
-        trained = time.perf_counter()
     scenes = len(list((home / "world/images").iterdir()))
     CONSOLE.print(
         f"{scenes} held-out scenes annotated by ada, ben and cleo, painted in "
-        f"{painted - start:.0f} s; a network trained on others in {trained - painted:.0f} s."
+        f"{painted - start:.0f} s. Others train a network from now on."
     )
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says what takes a while."""
+    columns = (TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=CONSOLE, transient=True) as bar:
+        bar.add_task(what, total=None)
+        yield
+
+
+@contextmanager
+def training(home: Path, seed: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that trains the network meanwhile; it ends with the block."""
+    program = Path(__file__).with_name("train.py")
+    with subprocess.Popen(
+        [sys.executable, str(program), str(home / "world"), str(seed)]
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def wait_for(network: subprocess.Popen[bytes]) -> None:
+    with waiting("training"):
+        code = network.wait()
+    if code:
+        raise SystemExit("The training failed; what went wrong stands above.")
 
 
 def make_set(home: Path) -> None:

@@ -7,7 +7,8 @@ are thrown away; what is saved is the plain network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -133,12 +134,11 @@ def train(
     directory: Path,
     seed: int,
     *,
-    steps: int = 200,
+    steps: int = 240,
     batch_size: int = 16,
     window: int = 96,
     rate: float = 2e-3,
-    threads: int = 2,
-    progress: Callable[[int, int, float], None] | None = None,
+    threads: int = 1,
 ) -> Path:
     """Train a network on `training.npz` of a world and write it beside it.
 
@@ -152,7 +152,6 @@ def train(
         window: Pixels of a scene's side that are shown at once, a multiple of CELL.
         rate: The highest learning rate; it first rises and then falls.
         threads: Threads torch may use. Other numbers give slightly other weights.
-        progress: Called after each step with steps done, all steps and the loss.
 
     Returns:
         The path of `trained.pth`.
@@ -164,13 +163,15 @@ def train(
         teacher = Teacher(network, batches.shares).train()
         optimiser = torch.optim.AdamW(teacher.parameters(), lr=rate, betas=(0.9, 0.99))
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
-        for step in range(1, steps + 1):
+        for _ in range(steps):
             loss = teacher.loss(*batches.draw())
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            if progress:
-                progress(step, steps, loss.item())
         return save(network, directory / "trained.pth")
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]), int(sys.argv[2]))

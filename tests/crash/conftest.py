@@ -43,7 +43,7 @@ WORKERS = 2
 
 # Of each kind of call so many points: the first and the last ones, where directories are made and
 # work is committed, and some in between. CRASH_POINTS=all takes every one.
-AT_MOST = 12
+AT_MOST = 9
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,7 @@ def test_training_makes_detectors(shared, msrc, tmp_path):
     found = {}
     for name in ("model_squeezenet1_1", "model_squeezenet1_1_random_init"):
         model = squeezenet(shared, f"{name}.pth")
-        outcome = dissect_model(model, msrc, ["features.12", "features.7"], tmp_path / name)
-        assert [layer.name for layer in outcome.run.layers] == ["features.12", "features.7"]
+        outcome = dissect_model(model, msrc, ["features.12"], tmp_path / name)
         found[name] = outcome.run.layer("features.12").detectors
         scores = pd.read_csv(RunLayout(outcome.root).scores("features.12"))
         assert (scores["intersection"] <= scores[["activation", "truth"]].min(axis=1)).all()

@@ -67,7 +67,7 @@ class Backdrop:
         fine = _resize_part(mask, rows, columns, self.size)
         pixels = np.where(fine, self.bright[part], self.dark[part])
         pixels[fine & ~_shrunk(_shrunk(fine))] = np.array([*line, 255], np.uint8).view(np.uint32)
-        drawing.paste(from_words(pixels).reduce(_FINE).convert("RGB"), (columns[0], rows[0]))
+        drawing.paste(_reduced(pixels), (columns[0], rows[0]))
         return drawing
 
 
@@ -116,7 +116,12 @@ def prepare_backdrop(photograph: Image.Image, size: tuple[int, int]) -> Backdrop
     shape = (size[1] * _FINE, size[0] * _FINE)
     bright = photograph.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
     dark = to_words(bright.point(_DARKEN * 3))
-    return Backdrop(size, to_words(bright), dark, from_words(dark).reduce(_FINE).convert("RGB"))
+    return Backdrop(size, to_words(bright), dark, _reduced(dark))
+
+
+def _reduced(words: NDArray[np.uint32]) -> Image.Image:
+    """The RGB image of fine pixels at the size of a drawing."""
+    return from_words(words).reduce(_FINE).convert("RGB")
 
 
 def to_words(image: Image.Image) -> NDArray[np.uint32]:

@@ -17,12 +17,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def write_set(root: Path) -> Path:
-    """Photographs of noise in Broden's layout, with two labels of one category."""
+def write_set(root: Path, images: int) -> Path:
+    """So many photographs of noise in Broden's layout, with two labels of one category."""
     (root / "images").mkdir(parents=True)
     random = np.random.default_rng(0)
     rows = []
-    for number in range(12):
+    for number in range(images):
         name = f"{number:02}"
         pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "images" / f"{name}.png")
@@ -49,7 +49,7 @@ def main() -> None:
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, stride=4))
     with tempfile.TemporaryDirectory() as folder:
-        concept_set = write_set(Path(folder) / "set")
+        concept_set = write_set(Path(folder) / "set", images=12)
         for name, layers in (("small", ["1"]), ("large", ["0"])):  # the second is reduced
             out = Path(folder) / name
             chosen = {"mean": (0.5,) * 3, "std": (0.2,) * 3, "quantile": "0.1"}

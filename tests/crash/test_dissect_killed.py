@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+import importlib.util
 import itertools
 import json
 import shutil
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
@@ -30,29 +28,6 @@ HALVES = [[*NEW, "--shard", f"{number}/2"] for number in (1, 2)]
 MERGE = ["merge", "out", "--workers", "1", "--quiet"]
 
 
-def write_set(root):
-    """Three photographs of a foreign layout, two labels of one category."""
-    (root / "images").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(3):
-        pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(root / "images" / f"{number}.png")
-        labels = np.zeros((8, 8, 3), np.uint8)
-        labels[:, : 2 + number, 0], labels[5:, 5:, 0] = 1, 2
-        Image.fromarray(labels).save(root / "images" / f"{number}_object.png")
-        rows.append([f"{number}.png", "train", 16, 16, 8, 8, f"{number}_object.png"])
-    tables = {
-        "index.csv": [["image", "split", "ih", "iw", "sh", "sw", "object"], *rows],
-        "label.csv": [["number", "name"], [1, "door"], [2, "window"]],
-        "category.csv": [["name"], ["object"]],
-        "c_object.csv": [["number", "name", "coverage"], [1, "door", 1], [2, "window", 0.4]],
-    }
-    for name, content in tables.items():
-        with (root / name).open("w", newline="") as stream:
-            csv.writer(stream).writerows(content)
-
-
 @pytest.fixture(scope="module")
 def read(tree):
     """A run as `tree` reads it, without what may vary between equal runs."""
@@ -69,14 +44,17 @@ def read(tree):
 
 
 @pytest.fixture(scope="module")
-def prepared(crashes, read, tmp_path_factory):
+def prepared(crashes, read, repository, tmp_path_factory):
     """The program, ready to be killed; what stands before, and what a whole run gives.
 
     Returns: the processes; a function that makes a directory to work in (`with_old`: another run
     stands where the new one goes); the old run and the new one as `read` gives them.
     """
     base = tmp_path_factory.mktemp("killed")
-    write_set(base / "set")
+    spec = importlib.util.spec_from_file_location("warm", repository / "tools/warm.py")
+    warm = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(warm)
+    warm.write_set(base / "set", images=3)
     numbers = itertools.count()
 
     def make(*, with_old=False):

@@ -110,10 +110,11 @@ def _lay_buckets(values: FloatArray) -> tuple[float, float]:
     What lies beyond them goes into the outermost; it costs time, not truth.
     """
     lowest, highest = values[0], values[0]
-    for place in range(len(values)):
-        if place >= _FIRST and lowest < highest:
-            break
-        lowest, highest = min(lowest, values[place]), max(highest, values[place])
+    for value in values[:_FIRST]:
+        lowest, highest = min(lowest, value), max(highest, value)
+    if lowest == highest:
+        for value in values:
+            lowest, highest = min(lowest, value), max(highest, value)
     width = highest - lowest
     return lowest - width / 4, _BUCKETS / (1.5 * width) if width > 1e-300 else 0.0
 
